@@ -175,7 +175,7 @@ async fn show(
     let mut summary = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
     if let Some(options) = asked {
         let answers = answers::ask(&settings, options, (&results, limit), stop.clone()).await?;
-        summary.add(answers)?;
+        summary.add(&answers, (answers.lines(), answers.wrong()))?;
     }
     output.print(&summary, || summary.table())?;
     if let Some(page) = page {

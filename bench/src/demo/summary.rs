@@ -13,7 +13,6 @@ use harness::verdict::{OFF_BY_ONE_PROBABILITY, Row};
 use serde::Serialize;
 use wire::{AreaId, FeederId};
 
-use crate::answers::Answers;
 use crate::output::{or_dash, table};
 
 /// What a run came to: the JSON object on stdout and in `summary.json`.
@@ -57,7 +56,10 @@ pub(crate) struct RunSummary {
     pub(crate) wrong: Vec<String>,
     /// Every question that was asked beside, with its answer and its truth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) answers: Option<Answers>,
+    pub(crate) answers: Option<serde_json::Value>,
+    /// The same for people.
+    #[serde(skip)]
+    pub(crate) answer_lines: String,
     /// The totals of transformers and substations beside the truth, where the plan has some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) areas: Vec<AreaRow>,
@@ -108,6 +110,7 @@ impl RunSummary {
             correct: wrong.is_empty(),
             wrong,
             answers: None,
+            answer_lines: String::new(),
             areas: finished.areas,
             rows: finished.verdict.rows,
         }
@@ -117,10 +120,15 @@ impl RunSummary {
     ///
     /// # Errors
     /// The summary cannot be written.
-    pub(crate) fn add(&mut self, answers: Answers) -> anyhow::Result<()> {
-        self.wrong.extend(answers.wrong());
+    pub(crate) fn add(
+        &mut self,
+        answers: &impl Serialize,
+        (lines, wrong): (String, Vec<String>),
+    ) -> anyhow::Result<()> {
+        self.wrong.extend(wrong);
         self.correct = self.wrong.is_empty();
-        self.answers = Some(answers);
+        self.answers = Some(serde_json::to_value(answers)?);
+        self.answer_lines = lines;
         write_json(&self.results, "summary.json", self)
     }
 
@@ -144,8 +152,7 @@ impl RunSummary {
             ]);
         }
         let notes = self.areas() + &self.percentiles();
-        let answers = self.answers.as_ref().map(Answers::lines);
-        let answers = answers.unwrap_or_default();
+        let answers = &self.answer_lines;
         format!("{table}\n\n{notes}{}{answers}", self.figures())
     }
 

@@ -4,9 +4,12 @@
 //! counts only if it is near the truth.
 //!
 //! # Layout
-//! * [`Operation`]: a row · [`additive`]: sums, in each layout · [`tenseal`]: the peer
+//! * [`Operation`]: a row · [`additive`]: sums, in each layout · [`compared`]: one bit of a sum · [`levelled`]: products, without
+//!   masks · [`tenseal`]: the peer
 
 mod additive;
+mod compared;
+mod levelled;
 mod tenseal;
 
 use std::path::Path;
@@ -21,7 +24,17 @@ use crate::peers::work::Work;
 use crate::ratio::Spread;
 
 /// The operations, as `--values` names them.
-pub(crate) const NAMES: [&str; 5] = ["sum", "maxima", "squares", "histogram", "tariff"];
+pub(crate) const NAMES: [&str; 6] = [
+    "sum",
+    "maxima",
+    "squares",
+    "histogram",
+    "tariff",
+    "comparison",
+];
+
+/// The readings of a report that the tariff is about.
+const BAND: std::ops::Range<usize> = 28..80;
 
 /// Reports in a round, and rounds.
 #[derive(Debug, Clone, Copy)]
@@ -87,13 +100,10 @@ pub(crate) async fn run(
     };
     for name in names {
         eprintln!("measuring {name}");
-        if let Some(layout) = additive::layout(name) {
-            let (settings, work) = (settings.clone(), work.clone());
-            let measured = move || additive::measure(&settings, (name, layout), work, size);
-            let measured = tokio::task::spawn_blocking(measured).await?;
-            run.operations
-                .push(measured.with_context(|| name.to_owned())?);
-        }
+        let (own, of) = (settings.clone(), work.clone());
+        let measured = tokio::task::spawn_blocking(move || ours(&own, name, &of, size)).await?;
+        run.operations
+            .extend(measured.with_context(|| name.to_owned())?);
         if let Some(peer) = tenseal::peer(name) {
             match tenseal::measure((name, peer), &work, size).await {
                 Ok(measured) => run.operations.push(measured),
@@ -106,6 +116,31 @@ pub(crate) async fn run(
     run.correct = run.operations.iter().all(|operation| operation.right);
     write_json(results, "operations.json", &run)?;
     Ok(run)
+}
+
+/// What we have for an operation: by additions under masks, and by products without.
+fn ours(
+    settings: &Settings,
+    name: &'static str,
+    work: &Work,
+    size: Size,
+) -> Result<Vec<Operation>> {
+    let mut measured = Vec::new();
+    if let Some(layout) = additive::layout(name) {
+        measured.push(additive::measure(
+            settings,
+            (name, layout),
+            work.clone(),
+            size,
+        )?);
+    }
+    if let Some(product) = levelled::product(name) {
+        measured.push(levelled::measure((name, product), work, size)?);
+    }
+    if name == "comparison" {
+        measured.push(compared::measure(work, size)?);
+    }
+    Ok(measured)
 }
 
 impl Operations {

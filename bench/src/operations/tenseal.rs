@@ -3,14 +3,11 @@
 use anyhow::Result;
 use tokio::process::Command;
 
-use super::{Operation, Size, error, median};
+use super::{BAND, Operation, Size, error, median};
 use crate::peers::process::Process;
 use crate::peers::protocol::{Measured, Opened, Prepared, Request};
 use crate::peers::venv;
 use crate::peers::work::Work;
-
-/// The readings of a report that the tariff is about.
-const BAND: std::ops::Range<usize> = 28..80;
 
 /// The peer that does an operation, if TenSEAL can do it.
 pub(super) fn peer(operation: &str) -> Option<&'static str> {

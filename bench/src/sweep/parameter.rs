@@ -23,8 +23,8 @@ const fn values(parameter: Parameter) -> (&'static str, &'static str) {
             "additive-small additive-wide",
         ),
         Parameter::Operation => (
-            "sum maxima squares histogram tariff",
-            "sum maxima squares histogram tariff",
+            "sum maxima squares histogram tariff comparison",
+            "sum maxima squares histogram tariff comparison",
         ),
     }
 }

@@ -15,6 +15,7 @@ use evaluator::Comparer;
 use masks::{Label, MaskSecret, PadKey, PadSum, Parties};
 use openfhe::secret::{self, SecretKey, SignSecret};
 use packed::layout::{Encoding, Entered};
+use packed::noise::KeyNorms;
 use packed::{Accumulator, Lifted, RING, sum};
 use serde::Serialize;
 use wire::KeyEpoch;
@@ -92,6 +93,12 @@ impl Keys {
             secret,
             made_in,
         })
+    }
+
+    /// What the noise of these keys follows from.
+    #[must_use]
+    pub fn norms(&self) -> KeyNorms {
+        self.epoch.norms()
     }
 
     /// Seals the readings of each meter under a mask of its own, and adds the reports up.

@@ -32,6 +32,9 @@ unsafe impl Send for SignKeys {}
 unsafe impl Sync for SignKeys {}
 
 impl SignKeys {
+    /// Bytes of their file.
+    pub const FILE_BYTES: u64 = file::LEN;
+
     pub(crate) fn new(key: UniquePtr<ffi::SignKey>) -> Self {
         Self { key }
     }
