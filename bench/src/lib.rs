@@ -7,6 +7,7 @@
 //! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
 //! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
 //! * `compare`: encrypted comparisons at their margin
+//! * `epsilon`: what noise leaves of totals
 //! * `attack`: dishonest parties against real processes
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
@@ -19,6 +20,7 @@ pub mod cli;
 mod command;
 mod compare;
 mod demo;
+mod epsilon;
 mod fixed;
 mod load;
 mod operations;

@@ -30,6 +30,10 @@ pub async fn run(
         name.role(),
         known.join(", ")
     );
+    if let Some(role) = roles.get(name.role()).filter(|_| !delete) {
+        let allowed = settings.publish.check_client(role, name.id());
+        allowed.context("publish.recipients has this reader: give the account another id, or the recipient another reader")?;
+    }
     let users = Passwords::read_if_there(file)?;
     let is_new = users.is_none();
     let mut users = users.unwrap_or_default();

@@ -141,6 +141,7 @@ pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
         golden!("bill", "bill"),
         golden!("bill_receipt", "bill-receipt"),
         golden!("total", "total"),
+        golden!("noisy_total", "noisy-total"),
     ]
 }
 

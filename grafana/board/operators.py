@@ -10,6 +10,7 @@ AREA = "cipherwatt_operator_area_load_watts"
 FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
 COMPLETE = "cipherwatt_operator_feeder_completeness_ratio"
 PERCENTILE = "cipherwatt_operator_feeder_quantile_watts"
+BUDGET = "cipherwatt_operator_feeder_noise_budget_left_epsilon"
 QUANTUM = "cipherwatt_operator_feeder_quantum_watts"
 
 
@@ -78,6 +79,23 @@ def row():
             ],
             size=(12, 8),
             links=[("releases rejected", "cipherwattreleasesrejected"), ("release conflict", "cipherwattreleaseconflict")],
+        ),
+        series(
+            "Left for noisy totals, by feeder", "What a feeder may still give away to recipients in the period of its newest window, as epsilon, and what it "
+            "may give away in a whole period. Empty without publish.recipients.", "short",
+            [
+                line(by_feeder(BUDGET), "{{feeder}}"),
+                line(f"max(cipherwatt_operator_noise_budget_epsilon{{{PROCESS}}}) > 0", "in a period", NEUTRAL),
+            ],
+            size=(12, 7), calcs=("lastNotNull", "min"), links=[("noise budget", "cipherwattnoisebudgetlow")],
+        ),
+        series(
+            "Noisy totals", "Per second: totals with noise, each for one recipient, and those that a recipient does not get, by reason.", "ops",
+            [
+                line(rate("cipherwatt_operator_noisy_totals_total"), "noisy totals", GOOD),
+                line(rate("cipherwatt_operator_noisy_totals_refused_total", "reason") + " > 0", "none: {{reason}}"),
+            ],
+            size=(12, 7), links=[("noise budget", "cipherwattnoisebudgetlow")],
         ),
         percentiles(
             "Commits", "Time to make a group of sums durable, and p99 of the time to verify one sum.",

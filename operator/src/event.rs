@@ -58,6 +58,13 @@ pub enum Event {
     },
     /// A sum was taken and decrypted.
     Released(Box<FeederReport>),
+    /// Noisy totals were asked for; told before [`Event::Released`].
+    BudgetLeft {
+        /// Of the total.
+        feeder: FeederId,
+        /// The ε that the feeder may still give away in the window's period.
+        epsilon: f64,
+    },
     /// The ciphertext of a sum that was taken, as every subscriber of its topic sees it; told just before
     /// [`Event::Released`].
     Ciphertext {

@@ -11,6 +11,7 @@
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
 //! - `comparison`: sums that nobody opens, compared by the evaluator;
+//! - `publish`: noisy totals for those who publish them;
 //! - `search`: which meter spoils a sum that did not open;
 //! - [`init`]: a new deployment · [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
 //! - [`answers`]: `ask` and `export`, from what is released
@@ -34,6 +35,7 @@ mod open;
 pub mod page;
 mod plan;
 pub mod print;
+mod publish;
 mod release;
 mod run;
 mod search;

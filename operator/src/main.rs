@@ -101,6 +101,7 @@ fn ask(question: Question, settings: &Settings, output: Output) -> anyhow::Resul
         Question::Percentiles(totals) => {
             answers::percentiles::percentiles(settings, &totals.into(), output)
         }
+        Question::Budget(totals) => answers::budget::budget(settings, &totals.into(), output),
         Question::Area { area, time } => answers::area::area(settings, &area, &time.into(), output),
         Question::Bills(bills) => answers::bill::bills(settings, &bills.into(), output),
         Question::OverRating { feeders, window } => {

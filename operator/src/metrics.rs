@@ -3,6 +3,7 @@
 mod bills;
 mod comparison;
 mod load;
+mod noise;
 mod search;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use crate::release::report::FeederReport;
 use bills::{BILLS, BILLS_REJECTED};
 pub(crate) use bills::{bill_rejected, billed};
 pub(crate) use comparison::{answered, compared, rejected as comparison_rejected};
+pub(crate) use noise::{budget, noisy};
 pub(crate) use search::{out_of_service, searched};
 
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
@@ -140,6 +142,7 @@ pub(crate) fn register(export_load: bool) {
     }
     search::register();
     comparison::register();
+    noise::register();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }

@@ -84,6 +84,7 @@ pub fn enter(live: &Live, event: &Event) {
             bytes: excerpt.bytes,
             head: hex::encode(&excerpt.head),
         }),
+        Event::BudgetLeft { feeder, epsilon } => live.budget(feeder, *epsilon),
         Event::Released(report) => live.window(window(report)),
         // Everything else is a number on the page, which comes from the metrics.
         _ => {}
@@ -190,6 +191,19 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_left_for_noisy_totals_is_shown() {
+        let live = live(false);
+        let left = |epsilon| Event::BudgetLeft {
+            feeder: "feeder-1".parse().unwrap(),
+            epsilon,
+        };
+        enter(&live, &left(3.5));
+        enter(&live, &left(2.5));
+        let text = live.snapshot();
+        assert!(text.contains("\"budgets\":{\"feeder-1\":2.5}"), "{text}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::plan::error::PlanError;
 use crate::plan::roster::RosterBook;
 use crate::plan::settings::PlanSettings;
 use crate::plan::term::Term;
+use crate::publish::recipients::Recipients;
 use crate::release::ledger::{Ledger, Place};
 use crate::release::take_sums::{SumTaker, TakeSettings};
 use crate::release::totals;
@@ -68,6 +69,9 @@ pub async fn run(
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<(), OperatorError> {
     metrics::register(settings.operator.export_load);
+    if !settings.publish.recipients.is_empty() {
+        metrics::budget(settings.publish.budget_epsilon);
+    }
     let owned = settings.clone();
     let time = clock.clone();
     // OpenFHE and the disk take their time, and no thread that serves the network waits for them.
@@ -144,6 +148,7 @@ pub(crate) fn open(
     let searches = Searches::new(settings, topics.clone(), book.clone());
     let comparisons = Desk::open(settings, &keyring, &topics, &clock)?;
     let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock, book);
+    let taker = taker.publishing(Recipients::new(settings)?, totals_file)?;
     let opened = Opened {
         topics,
         registry,

@@ -16,8 +16,8 @@ use crate::output::Output;
 use crate::page::{self, Page};
 use crate::results::schema::Parameter;
 use crate::{
-    answers, attack, budget, capacity, compare, demo, load, operations, peers, report, results,
-    sweep,
+    answers, attack, budget, capacity, compare, demo, epsilon, load, operations, peers, report,
+    results, sweep,
 };
 
 /// Exit code of a benchmark that missed its threshold.
@@ -222,6 +222,11 @@ async fn measure(
         );
         let names = (swept.values.as_slice(), measure.quick);
         let run = operations::run(settings, names, &results).await?;
+        output.print(&run, || run.text())?;
+        return Ok(code(run.correct, true));
+    }
+    if swept.sweeps == [Parameter::Epsilon] {
+        let run = epsilon::run((&swept.values, measure.quick), &results)?;
         output.print(&run, || run.text())?;
         return Ok(code(run.correct, true));
     }

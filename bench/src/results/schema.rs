@@ -134,6 +134,8 @@ pub(crate) enum Parameter {
     Profile,
     /// What is computed on encrypted readings; by itself, not one of a run.
     Operation,
+    /// How much noisy totals give away; what noise leaves of them.
+    Epsilon,
 }
 
 /// One parameter over its values, everything else as it is.

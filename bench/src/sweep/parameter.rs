@@ -26,6 +26,7 @@ const fn values(parameter: Parameter) -> (&'static str, &'static str) {
             "sum maxima squares histogram tariff comparison",
             "sum maxima squares histogram tariff comparison",
         ),
+        Parameter::Epsilon => ("0.1 0.3 1 3 10", "0.1 1 10"),
     }
 }
 
@@ -85,6 +86,10 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
              report, the greatest number of meters and the quantum.",
         ),
         Parameter::Operation => ("", "What is computed on encrypted readings."),
+        Parameter::Epsilon => (
+            "",
+            "How much noisy totals give away of a household, and so how much noise is in them.",
+        ),
     }
 }
 

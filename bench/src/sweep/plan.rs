@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::epsilon;
 use crate::operations;
 use crate::results::environment;
 use crate::results::schema::Parameter;
@@ -32,6 +33,10 @@ impl Plan {
         parameters.retain(|parameter| seen.insert(*parameter));
         if parameters == [Parameter::Operation] {
             operations::named(&options.values)?;
+            return Ok(Self { sweeps: Vec::new() });
+        }
+        if parameters == [Parameter::Epsilon] {
+            epsilon::epsilons(&options.values)?;
             return Ok(Self { sweeps: Vec::new() });
         }
         ensure!(
@@ -216,7 +221,7 @@ mod tests {
     #[test]
     fn a_quick_run_gives_every_sweep_its_first_points() {
         let mut all = <Parameter as clap::ValueEnum>::value_variants().to_vec();
-        all.retain(|parameter| *parameter != Parameter::Operation);
+        all.retain(|parameter| ![Parameter::Operation, Parameter::Epsilon].contains(parameter));
         let options = Options {
             quick: true,
             ..options(&all)

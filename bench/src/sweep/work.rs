@@ -133,7 +133,7 @@ impl Work {
                 ensure!(possible, "a fraction from 0 to below 1");
                 self.loss
             }
-            Parameter::Operation => bail!("it is swept by itself"),
+            Parameter::Operation | Parameter::Epsilon => bail!("it is swept by itself"),
             Parameter::Profile => {
                 self.profile = Some(Profile::by_name(label)?);
                 return Ok(());

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use accounts::{Name, PasswordFileError};
-use service::config::{Broker, IdentityKind, Role};
+use service::config::{Broker, IdentityKind, Publish, Role};
 use service::trust::KeepError;
 use service::{Settings, files, mqtt};
 use tokio::sync::watch;
@@ -30,12 +30,13 @@ const WRONG_LOGIN: u8 = 4;
 const NOT_ALLOWED: u8 = 5;
 
 /// Why clients are not let in: the label of a metric.
-pub(crate) const REASONS: [&str; 5] = [
+pub(crate) const REASONS: [&str; 6] = [
     "no_login",
     "wrong_login",
     "no_identity",
     "unknown_role",
     "foreign_client_id",
+    "reads_exact_and_noisy",
 ];
 
 /// A client is not let in.
@@ -82,6 +83,8 @@ pub(crate) struct Access(Arc<Inner>);
 
 struct Inner {
     settings: Broker,
+    /// Whose readers get noisy totals.
+    publish: Publish,
     root: String,
     deployment: String,
     roles: BTreeMap<String, Arc<Role>>,
@@ -115,6 +118,7 @@ impl Access {
             checker: Checker::new(broker.password_checks),
             files: RwLock::new(files),
             read: watch::Sender::new(0),
+            publish: settings.publish.clone(),
             settings: broker,
         })))
     }
@@ -141,6 +145,13 @@ impl Access {
             let detail = format!("{name}: there is no role {} in broker.roles", name.role());
             return Err(refused(NOT_ALLOWED, "unknown_role", detail));
         };
+        if let Err(refusal) = self.0.publish.check_client(role, name.id()) {
+            return Err(refused(
+                NOT_ALLOWED,
+                "reads_exact_and_noisy",
+                refusal.to_string(),
+            ));
+        }
         let scope = self.scope(name.id());
         Identity::of(&name, role, scope, shown.client_id).ok_or_else(|| {
             let detail = format!(

@@ -12,7 +12,10 @@ use std::time::Duration;
 use accounts::Folder;
 use recorder::{Act, Done, Recorder};
 use service::clock::SystemClock;
-use service::config::{Connections, IdentityKind, Role, TopicPattern, Transformer};
+use service::config::{
+    Connections, IdentityKind, PublishMechanism, PublishUnit, Recipient, Role, TopicPattern,
+    Transformer,
+};
 use service::{Settings, Stop, mqtt, telemetry};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -35,6 +38,15 @@ fn settings() -> Settings {
         feeders: ["feeder-2", "feeder-3"]
             .map(|id| id.parse().unwrap())
             .to_vec(),
+    }];
+    settings.publish.recipients = vec![Recipient {
+        name: "press".parse().unwrap(),
+        reader: None,
+        feeders: Vec::new(),
+        unit: PublishUnit::Interval,
+        mechanism: PublishMechanism::Laplace,
+        epsilon: 0.5,
+        delta: None,
     }];
     let event = Duration::from_secs(3 * 4 * 3_600);
     settings.meter.duration = Some(event);

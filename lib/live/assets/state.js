@@ -1,7 +1,7 @@
 // What the server has sent: one state, replaced by a snapshot and changed by every later message.
 
 export function empty() {
-  return { feeders: {}, rates: null, ciphertext: null, accuracy: null, verdict: null };
+  return { feeders: {}, budgets: {}, rates: null, ciphertext: null, accuracy: null, verdict: null };
 }
 
 // Applies a message and returns the new state. A window that is there already is replaced.
@@ -21,6 +21,8 @@ export function apply(state, kind, data) {
       }
       return { ...state, accuracy, feeders: { ...state.feeders, [window.feeder]: windows } };
     }
+    case "budget":
+      return { ...state, budgets: { ...state.budgets, [data.feeder]: data.epsilon } };
     case "group":
       return { ...state, min_meters: data };
     default:

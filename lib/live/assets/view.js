@@ -159,7 +159,7 @@ export function load(state, chart) {
   else chart.show(points);
   const last = newest(state, feeder);
   if (!last) return;
-  $("window").textContent = `${describe(state, last)}${figuresOf(last)}`;
+  $("window").textContent = `${describe(state, last)}${figuresOf(last)}${budget(state, feeder)}`;
   if (off) return;
   const loads = points.map((point) => point.load).filter((load) => load !== null);
   const range = loads.length === 0 ? "none shown" : `${number(Math.min(...loads))} to ${number(Math.max(...loads))} kW`;
@@ -196,6 +196,13 @@ function figuresOf(window) {
   if (peak_wh === null) return `; ${steps}.`;
   const peak_at = utc(window.start + peak_interval * window.interval_s).slice(11);
   return `, peak ${kw(peak_wh)} at ${peak_at}${meters(window, peak_interval)}${factor}; ${steps}.`;
+}
+
+// What noisy totals of the feeder may still give away in the period.
+function budget(state, feeder) {
+  const left = state.budgets[feeder];
+  if (left === undefined) return "";
+  return left > 0 ? ` Left for noisy totals in this period: ε ${number(left, 2)}.` : " The budget for noisy totals is spent: none is published in this period.";
 }
 
 // What most meters kept to in an interval, as the ends of the ranges that this is known by.

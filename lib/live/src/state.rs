@@ -23,7 +23,7 @@ pub(crate) const MAX_PAGES: usize = 32;
 /// One message of the stream, encoded once for all pages.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
-    /// `snapshot`, `group`, `window`, `ciphertext`, `rates` or `verdict`.
+    /// `snapshot`, `group`, `budget`, `window`, `ciphertext`, `rates` or `verdict`.
     pub(crate) kind: &'static str,
     /// Counts the changes of this server.
     pub(crate) sequence: u64,
@@ -72,12 +72,21 @@ struct State {
     feeders: BTreeMap<FeederId, VecDeque<Window>>,
     /// Windows of feeders beyond `max_feeders`.
     windows_not_shown: u64,
+    /// The ε that noisy totals of feeders may still give away.
+    budgets: BTreeMap<FeederId, f64>,
     accuracy: Option<Accuracy>,
     ciphertext: Option<Ciphertext>,
     rates: Option<Rates>,
     verdict: Option<Verdict>,
     #[serde(skip)]
     sequence: u64,
+}
+
+/// As `budget` in the stream.
+#[derive(Serialize)]
+struct Budget<'a> {
+    feeder: &'a FeederId,
+    epsilon: f64,
 }
 
 /// A page's share of the stream: what it gets first, and what comes after.
@@ -99,6 +108,7 @@ impl Live {
                 about,
                 feeders: BTreeMap::new(),
                 windows_not_shown: 0,
+                budgets: BTreeMap::new(),
                 accuracy,
                 ciphertext: None,
                 rates: None,
@@ -115,6 +125,15 @@ impl Live {
         let mut state = self.state();
         state.about.min_meters = Some(meters);
         self.tell(&mut state, "group", &meters);
+    }
+
+    /// Shows what noisy totals of a feeder may still give away, as ε, in the period of its newest window.
+    pub fn budget(&self, feeder: &FeederId, epsilon: f64) {
+        let mut state = self.state();
+        if state.budgets.contains_key(feeder) || state.budgets.len() < state.about.max_feeders {
+            state.budgets.insert(feeder.clone(), epsilon);
+            self.tell(&mut state, "budget", &Budget { feeder, epsilon });
+        }
     }
 
     /// Shows a released window, in place of an earlier one with the same feeder, start and part.

@@ -50,7 +50,7 @@
 //! * `answer`: [`Answer`], what is asked for · `rules`: [`Rules`] · `decision`: [`Decision`], with its reason
 //! * `bills`: the energy of one meter by tariff band, beside totals · `dominance`: large meters · `rests`: nested sets · `set`: [`Set`], what a set of meters must be able to do
 //! * [`churn`]: who joined and who left between two windows · [`moments`]: what colluders learn from sums of squares
-//! * [`cells`]: bins of consumption without small cells
+//! * [`cells`]: bins of consumption without small cells · [`readers`]: who has exact totals, and who noisy ones
 
 mod answer;
 mod bills;
@@ -59,6 +59,7 @@ pub mod churn;
 mod decision;
 mod dominance;
 pub mod moments;
+pub mod readers;
 mod rests;
 mod rules;
 mod set;

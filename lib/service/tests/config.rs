@@ -338,6 +338,10 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
             "expected 1 to 13 numbers",
         ),
         ("release.min_cell", "1", "expected a number between 2"),
+        ("publish.budget_epsilon", "0", "expected a number above 0"),
+        ("publish.budget_period", "0s", "above zero"),
+        ("publish.budget_period", "1500ms", "whole seconds"),
+        ("publish.household_day_min_meters", "1", "between 2"),
         (
             "release.dominance_largest",
             "0",
@@ -622,6 +626,82 @@ fn settings_of_live_readings_that_contradict_each_other_are_named_with_their_ori
         ),
         (lines, "meter.feed.user = \"house\"", "meter.source"),
     ]);
+}
+
+#[test]
+fn a_recipient_is_a_table_of_known_keys_and_a_reader_has_one_noise_of_a_feeder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    let with = |recipients: &[&str]| {
+        let sections = recipients.iter().map(|lines| {
+            let (unit, lines) = ("unit = \"interval\"", lines.replace("; ", "\n"));
+            format!("[[publish.recipients]]\n{unit}\n{lines}\n")
+        });
+        fs::write(&file, sections.collect::<String>()).unwrap();
+        load(std::slice::from_ref(&file), &[], &[])
+    };
+    let laplace = "mechanism = \"laplace\"; epsilon = 0.5";
+    let gaussian = "mechanism = \"gaussian\"; epsilon = 0.5";
+    let loaded = with(&[
+        &format!("name = \"press\"; {laplace}; feeders = [\"north\"]"),
+        &format!(
+            "name = \"town\"; reader = \"press\"; {gaussian}; delta = 1e-9; feeders = [\"south\"]"
+        ),
+    ])
+    .unwrap();
+    let recipients = &loaded.settings.publish.recipients;
+    assert_eq!(recipients[0].epsilon, 0.5);
+    assert_eq!(recipients[1].reader(), recipients[0].reader());
+    for (recipients, problem) in [
+        (
+            vec![format!("name = \"a\"; {laplace}; epsilons = 1")],
+            "epsilons",
+        ),
+        (vec![format!("name = \"A b\"; {laplace}")], "a-z"),
+        (
+            vec!["name = \"a\"; mechanism = \"laplace\"; epsilon = 0".to_owned()],
+            "above 0, such as 0.5",
+        ),
+        (
+            vec![format!("name = \"a\"; {laplace}; delta = 1e-9")],
+            "leave it out",
+        ),
+        (vec![format!("name = \"a\"; {gaussian}")], "such as 1e-9"),
+        (
+            vec![format!("name = \"a\"; {laplace}"); 2],
+            "two recipients are called a",
+        ),
+        (
+            vec![
+                format!("name = \"a\"; {laplace}"),
+                format!("name = \"b\"; {laplace}; reader = \"a\"; feeders = [\"north\"]"),
+            ],
+            "each with noise of its own: give each reader one recipient",
+        ),
+    ] {
+        let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+        let text = with(&recipients).unwrap_err().to_string();
+        assert!(
+            text.contains("publish.recipients") && text.contains(problem),
+            "{text}"
+        );
+    }
+    let press = format!("name = \"press\"; {laplace}");
+    with(&[&press]).unwrap();
+    for (pattern, problem) in [
+        (
+            "#",
+            "clients of the role all could read exact totals beside noisy ones",
+        ),
+        (
+            "recipient/+/feeder/+/total",
+            "could read the totals of several recipients",
+        ),
+    ] {
+        let set = [("broker.roles.all.subscribe", pattern)];
+        let error = load(std::slice::from_ref(&file), &[], &set).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
 }
 
 #[test]

@@ -134,6 +134,10 @@ id! {
     DeploymentId
 }
 id! {
+    /// Who gets noisy totals.
+    RecipientId
+}
+id! {
     /// A feeder: the group of meters whose readings are added.
     FeederId
 }

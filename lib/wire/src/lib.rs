@@ -56,7 +56,7 @@ pub use error::WireError;
 pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 pub use ids::{
     AnalyticsId, AreaId, BandName, DeploymentId, FeederId, GatewayId, IdError, LayoutName,
-    MAX_ID_LEN, MeterId, ProfileName,
+    MAX_ID_LEN, MeterId, ProfileName, RecipientId,
 };
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
@@ -65,10 +65,10 @@ pub use message::{
     EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederPlan, Limbs,
     MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS,
     MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS,
-    MAX_RECEIPT_ENTRIES, MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, Owners, Plan,
-    PlanRenewal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage,
-    Settlement, SettlementOutcome, Share, ShareRef, Status, Sum, SumReceipt, SumStatus, Tariff,
-    TariffVersion, Total,
+    MAX_RECEIPT_ENTRIES, MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal,
+    Owners, Plan, PlanRenewal, PrivacyUnit, Question, Receipt, ReceiptEntry, Refusal, Report, Rest,
+    RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status, Sum,
+    SumReceipt, SumStatus, Tariff, TariffVersion, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

@@ -8,6 +8,7 @@ mod comparison;
 mod enrol;
 mod enrol_answer;
 mod evaluation_keys;
+mod noisy_total;
 mod owners;
 mod plan;
 mod receipt;
@@ -24,6 +25,7 @@ pub use enrol::{
 };
 pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use evaluation_keys::{EvaluationKeys, MAX_SWITCH_KEYS};
+pub use noisy_total::{NoisyTotal, PrivacyUnit};
 pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, Areas, BandRule, BillingPeriod, DayType, EarlierMinimum, EpochPlan, FeederPlan,

@@ -7,7 +7,7 @@ mod parse;
 
 use std::fmt::Display;
 
-use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, MeterId};
+use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, MeterId, RecipientId};
 
 /// The most pages of a roster. A broker hands a new wildcard subscriber only its first 100
 /// retained messages, so a roster stays below.
@@ -78,6 +78,11 @@ pub enum Topic {
     Total { feeder: FeederId },
     /// The total of the rest of an area (operator, opt-in).
     AreaTotal { area: AreaId },
+    /// A total with noise (operator, opt-in).
+    NoisyTotal {
+        recipient: RecipientId,
+        feeder: FeederId,
+    },
 }
 
 impl Topics {
@@ -140,6 +145,7 @@ impl Topics {
             Topic::BillReceipt { feeder } => self.feeder(feeder, "bill/receipt"),
             Topic::Total { feeder } => self.feeder(feeder, "total"),
             Topic::AreaTotal { area } => self.area_total(area),
+            Topic::NoisyTotal { recipient, feeder } => self.noisy_total(recipient, feeder),
         }
     }
 
@@ -271,6 +277,11 @@ impl Topics {
     /// `shard/0/feeder/{feeder}/total`
     pub fn total(&self, feeder: &FeederId) -> String {
         self.feeder(feeder, "total")
+    }
+
+    /// `recipient/{recipient}/feeder/{feeder}/total`
+    pub fn noisy_total(&self, recipient: &RecipientId, feeder: &FeederId) -> String {
+        self.under(format_args!("recipient/{recipient}/feeder/{feeder}/total"))
     }
 
     /// `shard/0/area/{area}/total`

@@ -130,7 +130,8 @@ fn a_tariff_and_meters_that_are_to_be_billed_fit_their_rules() {
     assert_eq!(validate("enrol", &enrol.to_cbor(None)), Ok(()));
 }
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
+    "noisy-total",
     "evaluation-keys",
     "question",
     "comparison",

@@ -43,7 +43,7 @@ impl Selection {
             .map(|report| Ok(report?)))
     }
 
-    fn has_feeder(&self, feeder: &FeederId) -> bool {
+    pub(super) fn has_feeder(&self, feeder: &FeederId) -> bool {
         self.feeders.is_empty() || self.feeders.contains(feeder)
     }
 

@@ -19,6 +19,11 @@ pub(crate) enum Question {
         after_help = "Examples:\n  operator ask percentiles --feeder feeder-1\n  operator --output json ask percentiles --from 2026-01-01T00:00:00Z"
     )]
     Percentiles(TotalsArg),
+    /// How much of each feeder's budget have noisy totals spent, period by period, and how much is left
+    #[command(
+        after_help = "Examples:\n  operator ask budget\n  operator --output json ask budget --feeder feeder-1"
+    )]
+    Budget(TotalsArg),
     /// What did a transformer or a substation consume, with feeders that are too small to have a total of their own
     #[command(after_help = "Examples:\n  operator ask area --area substation-north")]
     Area {

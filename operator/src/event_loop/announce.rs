@@ -8,6 +8,8 @@ use super::EventLoop;
 use super::egress::Outgoing;
 use crate::event::{Event, Excerpt};
 use crate::metrics;
+use crate::publish::line::Content;
+use crate::publish::publisher::Published;
 use crate::release::bills::{BillResult, BillVerdict};
 use crate::release::report::FeederReport;
 use crate::release::take_result::{Searched, TakeResult};
@@ -26,8 +28,10 @@ impl EventLoop {
                 report,
                 excerpt,
                 messages,
+                published,
                 ..
             } => {
+                self.published_of(&report, &published);
                 self.taken(report, excerpt);
                 messages
             }
@@ -140,6 +144,27 @@ impl EventLoop {
             excerpt,
         });
         self.observer.tell(Event::Released(report));
+    }
+
+    /// What recipients get of a total, and what is left for them.
+    fn published_of(&mut self, report: &FeederReport, published: &Published) {
+        for stored in &published.lines {
+            metrics::noisy(&stored.line);
+            if let Content::Refused { refused } = stored.line.content {
+                let (feeder, window, part) = (&report.feeder, report.window_start.0, report.part.0);
+                tracing::warn!(
+                    %feeder, window, part, recipient = %stored.key.recipient, reason = refused.as_str(),
+                    "no noisy total is published of this window"
+                );
+            }
+        }
+        if let Some(left) = published.left {
+            self.feeders.budget_left(&report.feeder, left);
+            self.observer.tell(Event::BudgetLeft {
+                feeder: report.feeder.clone(),
+                epsilon: left,
+            });
+        }
     }
 
     fn tell_rejected(&self, feeder: FeederId, window: Option<(WindowStart, Part)>, reason: Reason) {

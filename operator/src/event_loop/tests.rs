@@ -129,6 +129,7 @@ async fn an_epoch_that_would_begin_before_a_released_window_is_refused() {
         sum: Box::new(sum("feeder-1", request.first_window.0, 0)),
         excerpt: crate::Excerpt::of(&[]),
         messages: Vec::new(),
+        published: Default::default(),
     });
     bench.event_loop.rotate();
     assert_eq!(inbox.waiting().unwrap(), None, "it was turned down");

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use wire::{
-    BillReceipt, DeploymentId, Digest, Message, SigningKey, Sum, SumReceipt, SumStatus, Topics,
-    Total,
+    BillReceipt, DeploymentId, Digest, Message, NoisyTotal, SigningKey, Sum, SumReceipt, SumStatus,
+    Topics, Total,
 };
 
 use crate::release::report::FeederReport;
@@ -52,6 +52,12 @@ impl Signer<'_> {
             _ => self.topics.total(&report.feeder),
         };
         self.seal(topic, &total)
+    }
+
+    /// The topic and bytes of a noisy total.
+    pub(super) fn noisy_total(&self, total: &NoisyTotal) -> (String, Bytes) {
+        let topic = self.topics.noisy_total(&total.recipient, &total.feeder);
+        self.seal(topic, total)
     }
 
     fn seal(&self, topic: String, message: &impl Message) -> (String, Bytes) {

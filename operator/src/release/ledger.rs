@@ -14,7 +14,8 @@
 //! * `bills`: bills, and `bills.jsonl`
 //! * [`Ledger`]: the files, opened and written · `adopt`: completed · `count`: `releases.count` · `store`, `header`, `rows`,
 //!   `refusals`: `releases.redb`
-//! * `released`: the rows of totals · `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
+//! * `released`: the rows of totals · `noise`: noisy totals, and what they gave away · `state`: for whoever looks on
+//! * `migrate`, `migrate_2`, `migrate_3`: ledgers of earlier formats
 
 mod adopt;
 mod bills;
@@ -25,6 +26,8 @@ pub(crate) mod faults;
 mod header;
 mod migrate;
 mod migrate_2;
+mod migrate_3;
+mod noise;
 mod refusals;
 mod released;
 mod rows;
@@ -48,6 +51,7 @@ pub(crate) use bills::BillRow;
 use count::Count;
 pub(crate) use error::LedgerError;
 use header::header;
+pub(crate) use noise::{NoiseAsked, NoiseBudget, NoiseKey};
 use released::releases;
 pub(crate) use state::{State, state};
 use store::{Refusals, Store};
@@ -108,6 +112,7 @@ impl Ledger {
             Store::create(&path, place)?;
         }
         let mut store = Store::new(&path);
+        migrate_3::upgrade(&mut store, &header(place))?;
         migrate_2::upgrade(&mut store, &header(place))?;
         let mut ledger = Self {
             store,

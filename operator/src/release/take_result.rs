@@ -9,6 +9,7 @@ use wire::{FeederId, GatewayId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, Wind
 
 use crate::event::Excerpt;
 use crate::plan::members::Members;
+use crate::publish::publisher::Published;
 use crate::release::bills::BillResult;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};
@@ -99,6 +100,8 @@ pub(crate) enum TakeResult {
         excerpt: Excerpt,
         /// Messages to publish: topic and bytes.
         messages: Vec<(String, Bytes)>,
+        /// Noisy totals for recipients.
+        published: Published,
     },
     /// The same limbs were taken before.
     Duplicate {

@@ -8,9 +8,11 @@
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
 //! * `verified`: from whom it is · `run`: on its thread · `order`: one after the other · `refusals`: whether one may fail · `search`: for who spoiled one
+//! * `publish`: what recipients get of them
 
 mod commit;
 mod order;
+mod publish;
 mod refusals;
 mod run;
 mod search;
@@ -34,6 +36,7 @@ use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::open::{Opener, Unmasked};
+use crate::publish::publisher::Publisher;
 use crate::search::book::{SearchBook, Standing};
 use crate::setup::latest;
 use order::is_of_one_window;
@@ -65,6 +68,8 @@ pub(crate) struct SumTaker {
     searches: SearchBook,
     /// What became of sums whose ledger could not be written yet. No other is taken before it is.
     owed: Vec<TakeResult>,
+    /// Absent without recipients of noisy totals.
+    publisher: Option<Publisher>,
 }
 
 /// A sum that is decrypted and not looked at yet.
@@ -108,6 +113,7 @@ impl SumTaker {
             clock,
             searches,
             owed: Vec::new(),
+            publisher: None,
         }
     }
 

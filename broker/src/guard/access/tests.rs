@@ -151,6 +151,39 @@ async fn a_user_is_let_in_with_its_password_and_under_its_own_client_id() {
 }
 
 #[tokio::test]
+async fn a_reader_of_noisy_totals_is_not_let_in_where_it_could_read_exact_ones() {
+    let mut world = World::with_users(&[
+        ("dashboard.press", "correct horse"),
+        ("dashboard.wall", "correct horse"),
+        ("recipient.news", "correct horse"),
+    ]);
+    let recipient = "{ name = \"news\", reader = \"press\", unit = \"interval\", mechanism = \"laplace\", epsilon = 1 }";
+    let overrides =
+        service::config::Overrides::new().set("publish.recipients", format!("[{recipient}]"));
+    let loaded = service::config::load_layers(&[], std::iter::empty(), &overrides).unwrap();
+    world.settings.publish = loaded.settings.publish;
+    let access = world.access();
+    let as_user = |user| shown("", Some(user), "correct horse");
+    let refused = access
+        .identify(as_user("dashboard.press"))
+        .await
+        .unwrap_err();
+    assert_eq!((refused.code, refused.reason), (5, "reads_exact_and_noisy"));
+    assert!(REASONS.contains(&refused.reason));
+    assert!(access.identify(as_user("dashboard.wall")).await.is_ok());
+    let news = access.identify(as_user("recipient.news")).await.unwrap();
+    assert!(news.may_subscribe("cipherwatt/v2/recipient/news/#"));
+    for foreign in [
+        "cipherwatt/v2/recipient/+/feeder/+/total",
+        "cipherwatt/v2/recipient/other/#",
+        "cipherwatt/v2/shard/0/feeder/+/total",
+        "cipherwatt/v2/plan",
+    ] {
+        assert!(!news.may_subscribe(foreign), "{foreign}");
+    }
+}
+
+#[tokio::test]
 async fn users_are_read_again_and_stay_as_they_were_if_the_file_is_wrong() {
     let user = Some("gateway.gateway-1");
     let world = World::with_users(&[("gateway.gateway-1", "correct horse")]);

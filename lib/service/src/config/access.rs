@@ -71,6 +71,23 @@ impl TopicPattern {
     pub fn levels(&self) -> &[PatternLevel] {
         &self.0
     }
+
+    /// Whether a topic of it can be one of `filter`, in which `+` is any text.
+    pub(super) fn meets(&self, filter: &str) -> bool {
+        let mut wanted = filter.split('/');
+        for level in &self.0 {
+            let meets = match (level, wanted.next()) {
+                (PatternLevel::Rest, _) => return true,
+                (_, None) => false,
+                (PatternLevel::Literal(text), Some(wanted)) => wanted == "+" || wanted == text,
+                _ => true,
+            };
+            if !meets {
+                return false;
+            }
+        }
+        wanted.next().is_none()
+    }
 }
 
 impl FromStr for TopicPattern {

@@ -8,6 +8,7 @@ mod access;
 mod live;
 mod mqtt;
 mod plan;
+mod publish;
 mod readings;
 
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
         .chain(analytics(settings))
+        .chain(publish::find(settings))
         .chain(readings::find(settings, &given))
         .chain(live::find(settings, &given))
         .flatten()

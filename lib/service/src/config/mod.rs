@@ -17,6 +17,7 @@ mod login_keys;
 mod meter;
 mod mqtt;
 mod origin;
+mod publish;
 mod rating;
 mod release;
 mod services;
@@ -43,6 +44,7 @@ pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
 pub(crate) use mqtt::Endpoint;
 pub use mqtt::Mqtt;
 pub use origin::{Origin, Overrides};
+pub use publish::{Publish, PublishMechanism, PublishUnit, Recipient};
 pub use rating::Rating;
 pub use release::Release;
 pub use services::{Analytics, Broker, Enrolment, Evaluator, Operator};
@@ -65,6 +67,8 @@ pub struct Settings {
     pub plan: Plan,
     /// Which sums are released.
     pub release: Release,
+    /// Noisy totals for those who publish them.
+    pub publish: Publish,
     /// The embedded broker.
     pub broker: Broker,
     /// The operator.

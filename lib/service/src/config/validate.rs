@@ -4,6 +4,7 @@ mod broker;
 mod evaluator;
 mod operator;
 mod plan;
+mod publish;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     plan::plan(&settings.plan)?;
     plan::tariff(&settings.plan)?;
     plan::release(&settings.release)?;
+    publish::publish(&settings.publish)?;
     broker::broker(&settings.broker)?;
     operator::operator(&settings.operator)?;
     analytics(settings)?;

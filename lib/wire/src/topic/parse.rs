@@ -64,6 +64,10 @@ impl Topics {
             ["shard", "0", "area", area, "total"] => Some(Topic::AreaTotal {
                 area: area.try_into().ok()?,
             }),
+            ["recipient", recipient, "feeder", feeder, "total"] => Some(Topic::NoisyTotal {
+                recipient: recipient.try_into().ok()?,
+                feeder: feeder.try_into().ok()?,
+            }),
             _ => None,
         }
     }

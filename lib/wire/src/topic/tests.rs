@@ -51,6 +51,10 @@ fn the_texts_are_those_of_the_design() {
         ),
         (topics.total(&feeder), "shard/0/feeder/f-1/total"),
         (
+            topics.noisy_total(&"press".parse().unwrap(), &feeder),
+            "recipient/press/feeder/f-1/total",
+        ),
+        (
             topics.area_total(&"a-2".parse().unwrap()),
             "shard/0/area/a-2/total",
         ),
@@ -90,6 +94,8 @@ fn only_the_written_form_is_read() {
         "r/shard/0/feeder/+/sum",
         "r/shard/0/feeder/f/meter/m/report/x",
         "r/shard/0/feeder/f/sum/receipt/x",
+        "r/recipient/+/feeder/f/total",
+        "r/recipient/p/feeder/f",
         "r/a/b/c/d/e/f",
         "r/a/b/c/d/e/f/g/h",
         // Format 1, and shards that do not exist yet.

@@ -3,8 +3,8 @@
 use ciborium::{Value, cbor};
 use wire::{
     AnalyticsEnrol, Bill, BillReceipt, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys,
-    Part, Plan, PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt, Total,
-    WireError as E,
+    NoisyTotal, Part, Plan, PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt,
+    Total, WireError as E,
 };
 
 use crate::common::{Sample, rest_of_an_area};
@@ -29,6 +29,7 @@ pub(crate) fn earlier_versions() -> Vec<Bad> {
         of::<Bill>(),
         of::<BillReceipt>(),
         of::<Total>(),
+        of::<NoisyTotal>(),
         of::<Question>(),
         of::<Comparison>(),
         of::<Bits>(),

@@ -2,8 +2,9 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EarlierMinimum, EnrolAnswer, EnrolRequest, MaskKey, Part, Plan, PlanRenewal,
-    Receipt, RosterPage, SumReceipt, Total, WindowStart, WireError as E, Zone, ZoneError,
+    AnalyticsEnrol, EarlierMinimum, EnrolAnswer, EnrolRequest, MaskKey, NoisyTotal, Part, Plan,
+    PlanRenewal, Receipt, RosterPage, SumReceipt, Total, WindowStart, WireError as E, Zone,
+    ZoneError,
 };
 
 use crate::common::id;
@@ -475,6 +476,40 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             "more readings than are owed",
             range("total.completeness_ppm", 1_000_001, 0, 1_000_000),
             |m| m.completeness_ppm = 1_000_001,
+        ),
+        message::<NoisyTotal>(
+            "noise over no intervals",
+            E::Empty {
+                field: "noisy-total.energy_wh",
+            },
+            |m| m.energy_wh.clear(),
+        ),
+        message::<NoisyTotal>(
+            "no epsilon",
+            range("noisy-total.epsilon", 0, 1, 100_000_000),
+            |m| m.epsilon_millionths = 0,
+        ),
+        message::<NoisyTotal>(
+            "a delta above a thousandth",
+            range("noisy-total.delta", 1_000_000_000_001, 0, 1_000_000_000_000),
+            |m| m.delta_quadrillionths = 1_000_000_000_001,
+        ),
+        message::<NoisyTotal>(
+            "noise in units of 5 Wh",
+            E::NotPowerOfTwo {
+                field: "noisy-total.quantum_wh",
+                value: 5,
+            },
+            |m| m.quantum_wh = 5,
+        ),
+        field::<NoisyTotal>(
+            "a unit that does not exist",
+            7,
+            int(2),
+            E::UnknownCode {
+                field: "noisy-total.unit",
+                value: 2,
+            },
         ),
     ]
 }

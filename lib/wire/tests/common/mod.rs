@@ -5,10 +5,11 @@ use wire::{
     AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt,
     BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, DeploymentId,
     Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
-    FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion,
-    Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt,
-    Settlement, SettlementOutcome, Share, SigningKey, Status, Sum, SumReceipt, SumStatus, Tariff,
-    TariffVersion, Topic, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts, WindowStart,
+    FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, NoisyTotal, Part, Plan, PlanRenewal,
+    PlanVersion, PrivacyUnit, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
+    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, SigningKey, Status, Sum,
+    SumReceipt, SumStatus, Tariff, TariffVersion, Topic, Topics, Total, UnixMillis, UnixSeconds,
+    VerifyingKey, Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -524,6 +525,30 @@ impl Sample for EvaluationKeys {
     }
 }
 
+impl Sample for NoisyTotal {
+    fn sample() -> Self {
+        Self {
+            recipient: id("press"),
+            feeder: id("feeder-1"),
+            window: WindowStart(1_749_945_600),
+            part: Part(0),
+            interval_s: 900,
+            quantum_wh: 1,
+            unit: PrivacyUnit::HouseholdDay,
+            epsilon_millionths: 500_000,
+            delta_quadrillionths: 1_000_000,
+            sensitivity_wh: 5_002,
+            scale_mwh: 451_234_567,
+            half_width_wh: 884_404,
+            energy_wh: vec![Some(12_345), None, Some(-70_000), Some(i64::MIN)],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().noisy_total(&self.recipient, &self.feeder)
+    }
+}
+
 /// Calls `$check::<M>($args)` for every message.
 #[macro_export]
 macro_rules! for_every_message {
@@ -541,6 +566,7 @@ macro_rules! for_every_message {
         $check::<wire::Bill>($($arg),*);
         $check::<wire::BillReceipt>($($arg),*);
         $check::<wire::Total>($($arg),*);
+        $check::<wire::NoisyTotal>($($arg),*);
         $check::<wire::Question>($($arg),*);
         $check::<wire::Comparison>($($arg),*);
         $check::<wire::Bits>($($arg),*);

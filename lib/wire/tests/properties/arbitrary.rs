@@ -7,10 +7,11 @@ use wire::{
     BillReceipt, BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet,
     Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan,
     EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName, MAX_COMPARED,
-    MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan,
-    PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
-    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum, SumReceipt,
-    SumStatus, Tariff, TariffVersion, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
+    MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, NoisyTotal, Part,
+    Plan, PlanRenewal, PlanVersion, PrivacyUnit, Question, Reason, Receipt, ReceiptEntry, Refusal,
+    Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum,
+    SumReceipt, SumStatus, Tariff, TariffVersion, Total, UnixMillis, UnixSeconds, VerifyingKey,
+    WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -629,4 +630,32 @@ pub(crate) fn total() -> impl Strategy<Value = Total> {
                 .map(|(ninths, energy)| (ninths.unwrap_or(0) > 0).then_some(*energy))
                 .collect(),
         })
+}
+
+pub(crate) fn noisy_total() -> impl Strategy<Value = NoisyTotal> {
+    let place = (name(), name(), window(), part());
+    let numbers = (1..=86_400u32, 0..64u32, any::<bool>());
+    let privacy = (1..=100_000_000u64, 0..=1_000_000_000_000u64);
+    let noise = (any::<u64>(), any::<u64>(), any::<u64>());
+    let energy_wh = vec(proptest::option::of(any::<i64>()), 1..20);
+    (place, numbers, privacy, noise, energy_wh).prop_map(
+        |(place, numbers, privacy, noise, energy_wh)| NoisyTotal {
+            recipient: place.0,
+            feeder: place.1,
+            window: place.2,
+            part: place.3,
+            interval_s: numbers.0,
+            quantum_wh: 1 << numbers.1,
+            unit: match numbers.2 {
+                true => PrivacyUnit::HouseholdDay,
+                false => PrivacyUnit::Interval,
+            },
+            epsilon_millionths: privacy.0,
+            delta_quadrillionths: privacy.1,
+            sensitivity_wh: noise.0,
+            scale_mwh: noise.1,
+            half_width_wh: noise.2,
+            energy_wh,
+        },
+    )
 }

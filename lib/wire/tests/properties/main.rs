@@ -15,7 +15,7 @@ use ed25519_dalek::Verifier as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use slack::{Slack, write_slack};
-use wire::{Bill, Digest, Limbs, Message, Plan, Receipt, Report, Topic, Topics, Total};
+use wire::{Bill, Digest, Limbs, Message, NoisyTotal, Plan, Receipt, Report, Topic, Topics, Total};
 
 /// Sealed, it opens to itself; its bytes are those a general CBOR library writes; and a COSE
 /// library accepts its signature.
@@ -91,6 +91,8 @@ proptest! {
     fn every_bill_receipt_survives(message in bill_receipt()) { round_trip(&message)?; }
     #[test]
     fn every_total_survives(message in total()) { round_trip(&message)?; }
+    #[test]
+    fn every_noisy_total_survives(message in noisy_total()) { round_trip(&message)?; }
 
     #[test]
     fn lists_are_sorted_by_sealing(message in plan(), page in roster()) {
@@ -109,6 +111,7 @@ proptest! {
         harmless::<Receipt>(&bytes);
         harmless::<Bill>(&bytes);
         harmless::<Total>(&bytes);
+        harmless::<NoisyTotal>(&bytes);
     }
 
     #[test]

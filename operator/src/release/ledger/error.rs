@@ -13,6 +13,12 @@ const RESTORE: &str = "Without the ledger a window could be released twice: rest
 /// Why the record of releases cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// A noisy total in the ledger is not one.
+    #[error("the ledger has a noisy total that is none: {line}")]
+    Noise { line: String },
+    /// No noise could be drawn.
+    #[error(transparent)]
+    NoNoise(#[from] privacy::NoiseError),
     /// A file beside the ledger cannot be read or written.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -89,6 +95,12 @@ impl LedgerError {
                 ..
             }
         )
+    }
+
+    /// What is stored as a noisy total is none.
+    pub(crate) fn noise(line: &str) -> Self {
+        let line = line.chars().take(200).collect();
+        Self::Noise { line }
     }
 
     /// For `map_err`.

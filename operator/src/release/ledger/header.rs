@@ -8,8 +8,8 @@ use wire::DeploymentId;
 use super::Place;
 use super::error::{LedgerError, faulty};
 
-/// Version of the tables. Format 1 was a file of text; `migrate` and `migrate_2` read the earlier ones.
-const FORMAT: &str = "3";
+/// Version of the tables. Format 1 was a file of text; `migrate` and its numbered siblings read the earlier ones.
+const FORMAT: &str = "4";
 
 /// What the rows mean, as text by name.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");

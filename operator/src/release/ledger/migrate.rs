@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | 1 | `releases.ledger`: a header and a line of text a release, each with its checksum | this module, once |
 //! | 2 | `releases.redb`: a row a release | `migrate_2`, once |
-//! | 3 | `releases.redb`: a row an opened sum, with its contributors | `store` |
+//! | 3 | `releases.redb`: a row an opened sum, with its contributors | `migrate_3`, once |
+//! | 4 | `releases.redb`: noisy totals, too, and what they gave away | `store`, `noise` |
 //!
 //! The start that finds format 1 adds its releases to a ledger of the present format and then renames the file to
 //! `releases.ledger.old`. A kill before the renaming makes the next start do the same again, which changes nothing. The old

@@ -11,6 +11,7 @@ use wire::{Digest, KeyEpoch, Part, WindowStart};
 
 use super::error::{LedgerError, faulty};
 use super::header::{FORMAT_KEY, META, check_header};
+use super::noise;
 use super::rows::{SUMS, feeder_id, key, row, service_id};
 use super::store::{REFUSALS, Store};
 use crate::release::opening::{Opening, Release};
@@ -48,6 +49,7 @@ pub(super) fn upgrade(
         let moved = move_rows(&changes)?;
         changes.delete_table(RELEASES)?;
         changes.open_table(REFUSALS)?;
+        noise::create(&changes)?;
         changes.open_table(META)?.insert(FORMAT_KEY, *format)?;
         changes.commit()?;
         Ok(moved)

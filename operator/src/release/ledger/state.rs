@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use privacy::Spent;
 use redb::{
     Error, ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
 };
@@ -15,7 +16,7 @@ use super::error::{LedgerError, faulty};
 use super::header::{check_header, header_of};
 use super::rows::{SUMS, TOTAL, feeder_id};
 use super::store::{REFUSALS, builder};
-use super::{migrate, migrate_2};
+use super::{migrate, migrate_2, migrate_3, noise};
 use crate::release::opening::Stage;
 
 /// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub newest: BTreeMap<FeederId, WindowStart>,
     /// How many sums of each key epoch did not open.
     pub refusals: BTreeMap<KeyEpoch, u32>,
+    /// What noisy totals gave away, of each feeder and window start.
+    pub given_away: BTreeMap<FeederId, Vec<(u64, Spent)>>,
 }
 
 /// The state of the ledger in `dir`; `None` if there is none of the present format.
@@ -51,7 +54,8 @@ pub(crate) fn state(
     let view = database
         .begin_read()
         .map_err(|error| faulty(&path, error))?;
-    if migrate_2::is_due(&view).map_err(|error| faulty(&path, error))? {
+    let is_due = migrate_2::is_due(&view).and_then(|due| Ok(due || migrate_3::is_due(&view)?));
+    if is_due.map_err(|error| faulty(&path, error))? {
         return Ok(None);
     }
     check_header(&path, &view, &header_of(deployment))?;
@@ -70,6 +74,7 @@ fn read(view: &ReadTransaction) -> Result<State, Error> {
         sums: view.open_table(SUMS)?.len()?,
         newest: newest(view)?,
         refusals: refusals.collect::<Result<_, Error>>()?,
+        given_away: noise::given_windows(view)?,
     })
 }
 

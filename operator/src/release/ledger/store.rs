@@ -15,6 +15,7 @@ use wire::{FeederId, KeyEpoch, WindowStart};
 use super::Place;
 use super::error::{LedgerError, faulty};
 use super::header::{META, header};
+use super::noise;
 use super::rows::{SUMS, key, opening, row};
 use crate::release::opening::{Opening, Role, Stage};
 
@@ -73,6 +74,7 @@ impl Store {
             changes.open_table(SUMS)?;
             changes.open_table(REFUSALS)?;
             changes.open_table(OF_FEEDER)?;
+            noise::create(changes)?;
             Ok(())
         };
         store::create(path, &builder(), fill).map_err(LedgerError::at(path))

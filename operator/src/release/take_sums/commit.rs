@@ -8,9 +8,10 @@ use service::{Chain, failpoint};
 use wire::{AreaId, Areas, Plan, Reason, Sum, SumStatus};
 
 use super::refusals::partition_len;
-use super::{Candidate, SumTaker};
+use super::{Candidate, SumTaker, publish};
 use crate::metrics;
 use crate::open::NotOpened;
+use crate::publish::publisher::Published;
 use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
 use crate::release::opening::Opening;
@@ -35,6 +36,7 @@ impl SumTaker {
             return Vec::new();
         }
         let durable = std::mem::take(&mut self.owed);
+        self.release_noise(durable.iter());
         for result in &durable {
             self.say(result);
         }
@@ -77,16 +79,21 @@ impl SumTaker {
         let mut released = Vec::new();
         let mut failed = Vec::new();
         let mut results = Vec::new();
+        let mut grounds = Vec::new();
         for candidate in candidates {
             let index = candidate.index;
             let verdict = self.verdict(&candidate, &failed, &spent)?;
             match &verdict {
-                Verdict::Released(report, _) => released.push((**report).clone()),
+                Verdict::Released(report, _) => {
+                    released.push((**report).clone());
+                    grounds.push(publish::grounds(&candidate));
+                }
                 Verdict::Failed(refused, _) => failed.push((**refused).clone()),
                 Verdict::KeySpent => {}
             }
             results.push((index, self.result(candidate, verdict)));
         }
+        self.add_noise(&mut results, &grounds)?;
         let settled = self.ledger.settle(&released, &failed);
         if self.ledger.owes() {
             self.owed
@@ -94,6 +101,7 @@ impl SumTaker {
         }
         settled?;
         failpoint::hit("operator.after_record");
+        self.release_noise(results.iter().map(|(_, result)| result));
         Ok(results)
     }
 
@@ -213,6 +221,7 @@ impl SumTaker {
                     sum: Box::new(sum),
                     excerpt,
                     messages,
+                    published: Published::default(),
                 }
             }
             Verdict::Failed(refused, has_refusals) if refused.divided => {

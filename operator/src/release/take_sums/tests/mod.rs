@@ -2,6 +2,7 @@ mod areas;
 mod attacks;
 mod bills;
 mod failed;
+mod publish;
 mod search;
 
 use std::path::Path;

@@ -1,0 +1,155 @@
+//! A line of a recipient's file: a noisy total, or that there is none and why.
+
+use privacy::{Guarantee, Noise, Unit};
+use serde::{Deserialize, Serialize};
+use wire::{FeederId, NoisyTotal, Part, PrivacyUnit, RecipientId, WindowStart};
+
+use crate::release::ledger::NoiseKey;
+use crate::release::report::FeederReport;
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub recipient: RecipientId,
+    pub feeder: FeederId,
+    /// Seconds since the Unix epoch.
+    pub window_start: WindowStart,
+    pub part: Part,
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Content {
+    Noisy(Box<Noisy>),
+    /// There is no total.
+    Refused {
+        refused: NoTotal,
+    },
+}
+
+/// A total with noise, and what the noise is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Noisy {
+    pub interval_s: u32,
+    pub quantum_wh: u64,
+    /// What ε is about: "interval" or "household-day".
+    pub unit: String,
+    /// "laplace" or "gaussian".
+    pub mechanism: String,
+    pub epsilon: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<f64>,
+    /// The greatest difference that one meter makes to an interval.
+    pub sensitivity_wh: u64,
+    /// Of the noise; of Gaussian noise the standard deviation.
+    pub scale_wh: f64,
+    /// The noise of 95 intervals in 100 is within this.
+    pub half_width_wh: u64,
+    /// With noise; none where an interval is withheld, and where nobody had a reading.
+    pub energy_wh: Vec<Option<i64>>,
+}
+
+/// Why there is no noisy total: also the label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoTotal {
+    /// The feeder has given away what it may in the period.
+    BudgetSpent,
+    /// The sum has fewer meters than household-days need.
+    TooFewMeters,
+}
+
+impl NoTotal {
+    pub(crate) const ALL: [Self; 2] = [Self::BudgetSpent, Self::TooFewMeters];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::BudgetSpent => "budget_spent",
+            Self::TooFewMeters => "too_few_meters",
+        }
+    }
+}
+
+impl Line {
+    pub(crate) fn new(key: &NoiseKey, content: Content) -> Self {
+        Self {
+            recipient: key.recipient.clone(),
+            feeder: key.feeder.clone(),
+            window_start: key.window,
+            part: key.part,
+            content,
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        // It has string keys and finite numbers only, which serde_json always writes.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// As it is sent; none if there is no total.
+    pub(crate) fn message(&self) -> Option<NoisyTotal> {
+        let Content::Noisy(noisy) = &self.content else {
+            return None;
+        };
+        let millionths = |value: f64, unit: f64| (value * unit).round() as u64;
+        Some(NoisyTotal {
+            recipient: self.recipient.clone(),
+            feeder: self.feeder.clone(),
+            window: self.window_start,
+            part: self.part,
+            interval_s: noisy.interval_s,
+            quantum_wh: noisy.quantum_wh,
+            unit: match noisy.unit == Unit::Interval.as_str() {
+                true => PrivacyUnit::Interval,
+                false => PrivacyUnit::HouseholdDay,
+            },
+            epsilon_millionths: millionths(noisy.epsilon, 1e6),
+            delta_quadrillionths: millionths(noisy.delta.unwrap_or(0.0), 1e15),
+            sensitivity_wh: noisy.sensitivity_wh,
+            scale_mwh: millionths(noisy.scale_wh, 1e3),
+            half_width_wh: noisy.half_width_wh,
+            energy_wh: noisy.energy_wh.clone(),
+        })
+    }
+}
+
+impl Noisy {
+    /// The total of `report` with noise drawn for it; `sensitivity` in quanta.
+    ///
+    /// # Errors
+    /// No noise could be drawn.
+    pub(crate) fn draw(
+        report: &FeederReport,
+        guarantee: &Guarantee,
+        sensitivity: u64,
+        noise: &Noise,
+    ) -> Result<Self, privacy::NoiseError> {
+        let quantum = report.quantum_wh.max(1);
+        let noisy = |energy: &Option<i64>| {
+            let Some(exact) = energy else {
+                return Ok(None);
+            };
+            let drawn = noise.draw()?.saturating_mul(quantum as i64);
+            Ok(Some(exact.saturating_add(drawn)))
+        };
+        Ok(Self {
+            interval_s: report.interval_s,
+            quantum_wh: quantum,
+            unit: guarantee.unit.as_str().to_owned(),
+            mechanism: guarantee.mechanism().as_str().to_owned(),
+            epsilon: guarantee.epsilon.value(),
+            delta: guarantee.delta.map(|delta| delta.value()),
+            sensitivity_wh: sensitivity.saturating_mul(quantum),
+            scale_wh: (noise.scale() * quantum as f64 * 1e3).round() / 1e3,
+            half_width_wh: noise.half_width().saturating_mul(quantum),
+            energy_wh: report
+                .energy_wh
+                .iter()
+                .map(noisy)
+                .collect::<Result<_, privacy::NoiseError>>()?,
+        })
+    }
+}

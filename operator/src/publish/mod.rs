@@ -1,0 +1,9 @@
+//! Noisy totals for those who publish them.
+//!
+//! # Layout
+//! - `recipients`: who gets totals of what, from the settings · [`line`]: a noisy total, or why there is none
+//! - `publisher`: paid for, drawn, stored, and only then written and sent
+
+pub(crate) mod line;
+pub(crate) mod publisher;
+pub(crate) mod recipients;

@@ -1,0 +1,242 @@
+//! Noisy totals on their way out: paid for, drawn, stored, and only then written to the recipients' files and sent.
+//!
+//! A line is written once the exact total beside it is durable. A kill before that leaves it in the ledger, and the next start writes
+//! it: what a recipient has is always what is stored.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use service::{Chain, failpoint};
+use wire::RecipientId;
+
+use super::line::{Content, Line, NoTotal, Noisy};
+use super::recipients::{Recipient, Recipients};
+use crate::disk::{DiskError, create_folder};
+use crate::error::OperatorError;
+use crate::release::ledger::{Ledger, LedgerError, NoiseAsked, NoiseKey};
+use crate::release::report::FeederReport;
+use crate::release::totals::{TAIL, Totals};
+
+/// What noise depends on beside the total.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grounds {
+    /// The greatest difference that one of the meters makes to an interval, in quanta.
+    pub sensitivity: u64,
+    /// The most intervals of a day.
+    pub day: u32,
+}
+
+/// What the recipients get of one sum.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Published {
+    pub lines: Vec<StoredLine>,
+    /// What the feeder may still give away in the period; none without recipients.
+    pub left: Option<f64>,
+}
+
+/// A line, and how it is stored, to the byte.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredLine {
+    pub key: NoiseKey,
+    pub line: Line,
+    json: String,
+}
+
+/// Draws noise, and has the recipients' files.
+pub(crate) struct Publisher {
+    recipients: Recipients,
+    /// Of the files.
+    folder: PathBuf,
+    files: BTreeMap<RecipientId, Totals>,
+    /// Stored, of exact totals that are durable, and not in the files yet.
+    waiting: Vec<(NoiseKey, String)>,
+    /// In the files by now, which the ledger does not know yet.
+    written: Vec<NoiseKey>,
+}
+
+impl Publisher {
+    /// For totals beside `totals_file`. Completes the files with what a kill left in the ledger alone.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn open(
+        recipients: Recipients,
+        totals_file: &Path,
+        ledger: &mut Ledger,
+    ) -> Result<Self, OperatorError> {
+        let mut publisher = Self {
+            recipients,
+            folder: totals_file.with_file_name("recipients"),
+            files: BTreeMap::new(),
+            waiting: Vec::new(),
+            written: Vec::new(),
+        };
+        for (key, line) in ledger.unwritten_noise()? {
+            match publisher.has(&key, &line)? {
+                true => publisher.written.push(key),
+                false => publisher.waiting.push((key, line)),
+            }
+        }
+        publisher.write();
+        Ok(publisher)
+    }
+
+    /// The noisy totals of sums that were opened: those stored before, or new ones. They are stored when this returns, and are
+    /// written once [`release`](Self::release) says so.
+    ///
+    /// # Errors
+    /// The ledger could not be written, or there are no random bits: none of them may leave.
+    pub(crate) fn draw(
+        &mut self,
+        ledger: &mut Ledger,
+        sums: &[(&FeederReport, Grounds)],
+    ) -> Result<Vec<Published>, LedgerError> {
+        let mut published = vec![Published::default(); sums.len()];
+        let mut asked = Vec::new();
+        for (at, (report, grounds)) in sums.iter().enumerate() {
+            // The rest of an area is of no feeder.
+            let recipients = self
+                .recipients
+                .of(&report.feeder)
+                .filter(|_| report.rest.is_empty());
+            for recipient in recipients {
+                asked.push((at, recipient, self.ask(recipient, report, grounds)));
+            }
+        }
+        if asked.is_empty() {
+            return Ok(published);
+        }
+        let requests: Vec<NoiseAsked> = asked.iter().map(|(.., asked)| asked.clone()).collect();
+        failpoint::hit("operator.before_noise_paid");
+        let granted = ledger.pay_for_noise(&requests, &self.written)?;
+        self.written.clear();
+        failpoint::hit("operator.after_noise_paid");
+        let mut new = Vec::new();
+        for ((at, recipient, asked), granted) in asked.into_iter().zip(granted) {
+            let key = asked.key;
+            let stored = match granted.line {
+                Some(json) => {
+                    let line =
+                        serde_json::from_str(&json).map_err(|_| LedgerError::noise(&json))?;
+                    StoredLine { key, line, json }
+                }
+                None => {
+                    let (report, grounds) = sums[at];
+                    let line = draw(recipient, &key, report, &grounds)?;
+                    let json = line.json();
+                    new.push((key.clone(), json.clone()));
+                    StoredLine { key, line, json }
+                }
+            };
+            published[at].lines.push(stored);
+            let left = published[at].left.get_or_insert(granted.left);
+            *left = left.min(granted.left);
+        }
+        if !new.is_empty() {
+            ledger.store_noise(&new)?;
+        }
+        failpoint::hit("operator.after_noise_stored");
+        Ok(published)
+    }
+
+    fn ask(&self, recipient: &Recipient, report: &FeederReport, grounds: &Grounds) -> NoiseAsked {
+        let key = NoiseKey {
+            window: report.window_start,
+            feeder: report.feeder.clone(),
+            part: report.part,
+            recipient: recipient.name.clone(),
+        };
+        let too_few = recipient.guarantee.unit == privacy::Unit::HouseholdDay
+            && report.meters < self.recipients.day_min_meters;
+        let refused = match too_few {
+            true => NoTotal::TooFewMeters,
+            false => NoTotal::BudgetSpent,
+        };
+        // What has no energy is known to have none, by whom has a reading: nothing is drawn for it.
+        let intervals = report.energy_wh.iter().flatten().count() as u32;
+        let cost = recipient.guarantee.cost(intervals, grounds.day);
+        NoiseAsked {
+            cost: (!too_few).then_some(cost),
+            budget: self.recipients.budget(report.window_start),
+            refusal: Line::new(&key, Content::Refused { refused }).json(),
+            key,
+        }
+    }
+
+    /// The exact totals beside these lines are durable: writes them, and those that could not be written before.
+    pub(crate) fn release<'a>(&mut self, published: impl Iterator<Item = &'a Published>) {
+        for line in published.flat_map(|published| &published.lines) {
+            self.waiting.push((line.key.clone(), line.json.clone()));
+        }
+        self.write();
+    }
+
+    fn write(&mut self) {
+        let mut of = BTreeMap::<RecipientId, Vec<(NoiseKey, String)>>::new();
+        for (key, line) in std::mem::take(&mut self.waiting) {
+            let lines = of.entry(key.recipient.clone()).or_default();
+            lines.push((key, line));
+        }
+        for (recipient, waiting) in of {
+            let lines: Vec<String> = waiting.iter().map(|(_, line)| line.clone()).collect();
+            let file = self.file(&recipient);
+            match file.and_then(|file| file.append(&lines)) {
+                Ok(()) => self.written.extend(waiting.into_iter().map(|(key, _)| key)),
+                Err(error) => {
+                    tracing::error!(
+                        %recipient, lines = lines.len(), error = %Chain(&error),
+                        "noisy totals are stored and could not be written to the recipient's file: they are with the next one's"
+                    );
+                    self.waiting.extend(waiting);
+                }
+            }
+        }
+    }
+
+    fn file(&mut self, recipient: &RecipientId) -> Result<&mut Totals, DiskError> {
+        if !self.files.contains_key(recipient) {
+            create_folder(&self.folder)?;
+            let file = Totals::open(&self.path(recipient))?;
+            self.files.insert(recipient.clone(), file);
+        }
+        Ok(self
+            .files
+            .entry(recipient.clone())
+            .or_insert_with(|| unreachable!("just opened")))
+    }
+
+    fn path(&self, recipient: &RecipientId) -> PathBuf {
+        self.folder.join(format!("{recipient}.jsonl"))
+    }
+
+    /// Whether the end of the recipient's file has this line.
+    fn has(&mut self, key: &NoiseKey, line: &str) -> Result<bool, OperatorError> {
+        let size = self.file(&key.recipient)?.size();
+        let end = files_end(&self.path(&key.recipient), size.saturating_sub(TAIL))?;
+        Ok(end.lines().any(|written| written == line))
+    }
+}
+
+fn draw(
+    recipient: &Recipient,
+    key: &NoiseKey,
+    report: &FeederReport,
+    grounds: &Grounds,
+) -> Result<Line, LedgerError> {
+    let guarantee = &recipient.guarantee;
+    let noise = guarantee.noise(grounds.sensitivity, grounds.day);
+    let noisy = Noisy::draw(report, guarantee, grounds.sensitivity, &noise)?;
+    Ok(Line::new(key, Content::Noisy(Box::new(noisy))))
+}
+
+fn files_end(path: &Path, start: u64) -> Result<String, DiskError> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let read = || {
+        let mut file = std::fs::File::open(path)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().map_err(DiskError::at("read", path))
+}

@@ -1,0 +1,40 @@
+//! Ledgers of format 3: without noisy totals. An operator of that version would not know what was given away, so the format counts.
+
+use redb::{Error, ReadTransaction, ReadableDatabase as _};
+
+use super::error::{LedgerError, faulty};
+use super::header::{FORMAT_KEY, META, check_header};
+use super::noise;
+use super::store::Store;
+
+const FORMAT: &str = "3";
+
+/// Whether the ledger is of format 3.
+pub(super) fn is_due(view: &ReadTransaction) -> Result<bool, Error> {
+    let meta = view.open_table(META)?;
+    let found = meta.get(FORMAT_KEY)?;
+    Ok(found.is_some_and(|found| found.value() == FORMAT))
+}
+
+/// Brings a ledger of format 3 to the present format, for which `header` is. Others are left as they are.
+pub(super) fn upgrade(
+    store: &mut Store,
+    header: &[(&'static str, &str); 3],
+) -> Result<(), LedgerError> {
+    let path = store.path().to_owned();
+    let view = store.database()?.begin_read();
+    let view = view.map_err(|error| faulty(&path, error))?;
+    if !is_due(&view).map_err(|error| faulty(&path, error))? {
+        return Ok(());
+    }
+    let [(_, format), rest @ ..] = header;
+    check_header(&path, &view, rest)?;
+    drop(view);
+    store.with(|database| {
+        let changes = database.begin_write()?;
+        noise::create(&changes)?;
+        changes.open_table(META)?.insert(FORMAT_KEY, *format)?;
+        changes.commit()?;
+        Ok(())
+    })
+}
