@@ -16,6 +16,7 @@ mod egress;
 mod epochs;
 mod publishing;
 mod receive;
+mod say;
 mod status_hints;
 
 use std::collections::{BTreeMap, VecDeque};

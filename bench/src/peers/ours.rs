@@ -1,5 +1,7 @@
 //! Our own steps, one by one and on one thread: what peers and the budget are measured against.
 
+mod opened;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use bytes::Bytes;
 use masks::PadSum;
 use openfhe::Context;
 use openfhe::reference::Ciphertext;
-use packed::layout::{Encoding, Entered, Totals};
+use packed::layout::Totals;
 use packed::{Accumulator, Profile, RING, noise, sum};
 use seal::Kernel;
 use service::config::Settings;
@@ -268,46 +270,6 @@ impl Ours {
     /// The sum of all rounds as it travels.
     pub(crate) fn packed_sum(&self) -> Vec<u8> {
         self.sum.to_packed()
-    }
-
-    /// The sum of all rounds, opened: each interval in watt-hours, and which reports are in it.
-    ///
-    /// # Errors
-    /// Where it cannot be opened, or is not the sum of what was entered.
-    pub(crate) fn opened(&self) -> Result<(Vec<i64>, Vec<usize>)> {
-        let totals = self.open(&self.packed_sum(), &self.pads())?;
-        let included: Vec<usize> = self.included.iter().map(|(index, _)| *index).collect();
-        for (k, total) in totals.energy_wh.iter().enumerate() {
-            let entered = |index: &usize| self.deployment.members[*index].entered[k];
-            let entered = included
-                .iter()
-                .filter_map(entered)
-                .map(|entered| entered.wh);
-            let entered: i64 = entered.sum();
-            ensure!(
-                *total == entered,
-                "interval {k} is {total} Wh, and {entered} Wh were entered"
-            );
-        }
-        Ok((totals.energy_wh, included))
-    }
-
-    /// What was entered in each report of the sum.
-    pub(crate) fn entered(&self) -> impl Iterator<Item = &[Option<Entered>]> {
-        let members = &self.deployment.members;
-        self.included
-            .iter()
-            .map(|(index, _)| members[*index].entered.as_slice())
-    }
-
-    /// Units and scale of the coefficients.
-    pub(crate) fn encoding(&self) -> &Encoding {
-        &self.deployment.encoding
-    }
-
-    /// What every reading is a whole multiple of, in Wh.
-    pub(crate) fn quantum_wh(&self) -> u64 {
-        self.deployment.encoding.quantum_wh
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use dashu::rational::RBig;
 
+use crate::mechanism::Mechanism;
 use crate::noise::{Noise, ratio};
 use crate::parameters::{Delta, Epsilon};
 use crate::spent::{RHO_UNIT, Spent, share};
@@ -23,25 +24,6 @@ impl Unit {
         match self {
             Self::Interval => "interval",
             Self::HouseholdDay => "household-day",
-        }
-    }
-}
-
-/// How noise is distributed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    /// Discrete Laplace: ε alone.
-    Laplace,
-    /// Discrete Gaussian: ε but for a chance δ.
-    Gaussian,
-}
-
-impl Mechanism {
-    /// As in settings and files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Laplace => "laplace",
-            Self::Gaussian => "gaussian",
         }
     }
 }

@@ -24,12 +24,14 @@
 //! ```
 
 mod guarantee;
+mod mechanism;
 mod noise;
 mod parameters;
 mod sensitivity;
 mod spent;
 
-pub use guarantee::{Guarantee, Mechanism, Unit};
+pub use guarantee::{Guarantee, Unit};
+pub use mechanism::Mechanism;
 pub use noise::{Noise, NoiseError};
 pub use parameters::{Delta, Epsilon, ParameterError};
 pub use sensitivity::sensitivity;

@@ -5,7 +5,7 @@ use dashu::integer::{IBig, UBig};
 use dashu::rational::RBig;
 use opendp::traits::samplers::{sample_discrete_gaussian, sample_discrete_laplace};
 
-use crate::guarantee::Mechanism;
+use crate::mechanism::Mechanism;
 
 /// Noise could not be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

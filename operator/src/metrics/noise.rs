@@ -44,7 +44,7 @@ pub(crate) fn noisy(line: &Line) {
 impl Feeders {
     /// What a feeder may still give away, if it has metrics of its own or room for them.
     pub(crate) fn budget_left(&mut self, feeder: &FeederId, epsilon: f64) {
-        if self.newest.contains_key(feeder) || self.newest.len() < self.limit {
+        if self.names(feeder) {
             gauge!(LEFT, "feeder" => feeder.to_string()).set(epsilon);
         }
     }

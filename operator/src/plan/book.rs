@@ -152,10 +152,8 @@ impl PlanBook {
             let oldest = before.map_or(FIRST_EPOCH, |earlier| after(earlier.epoch));
             keyring.load_retired(oldest, first.epoch);
         }
-        let newest = plan
-            .epochs
-            .last()
-            .and_then(|newest| keyring.get(newest.epoch));
+        let newest = plan.epochs.last();
+        let newest = newest.and_then(|newest| keyring.get(newest.epoch));
         let newest = newest.ok_or_else(|| PlanError::NoEpoch { path: path.clone() })?;
         let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
         let mut book = Self {

@@ -10,6 +10,7 @@ use service::{Chain, failpoint};
 use wire::RecipientId;
 
 use super::line::{Content, Line, NoTotal, Noisy};
+use super::published::{Published, StoredLine};
 use super::recipients::{Recipient, Recipients};
 use crate::disk::{DiskError, create_folder};
 use crate::error::OperatorError;
@@ -24,22 +25,6 @@ pub(crate) struct Grounds {
     pub sensitivity: u64,
     /// The most intervals of a day.
     pub day: u32,
-}
-
-/// What the recipients get of one sum.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Published {
-    pub lines: Vec<StoredLine>,
-    /// What the feeder may still give away in the period; none without recipients.
-    pub left: Option<f64>,
-}
-
-/// A line, and how it is stored, to the byte.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StoredLine {
-    pub key: NoiseKey,
-    pub line: Line,
-    json: String,
 }
 
 /// Draws noise, and has the recipients' files.

@@ -9,7 +9,7 @@ use wire::{FeederId, GatewayId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, Wind
 
 use crate::event::Excerpt;
 use crate::plan::members::Members;
-use crate::publish::publisher::Published;
+use crate::publish::published::Published;
 use crate::release::bills::BillResult;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};

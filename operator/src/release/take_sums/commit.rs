@@ -11,7 +11,7 @@ use super::refusals::partition_len;
 use super::{Candidate, SumTaker, publish};
 use crate::metrics;
 use crate::open::NotOpened;
-use crate::publish::publisher::Published;
+use crate::publish::published::Published;
 use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
 use crate::release::opening::Opening;
