@@ -1,25 +1,29 @@
 //! `bench --sweep epsilon`: what noise leaves of a feeder's totals, by ε, by the number of homes, and by what ε is about.
 //!
-//! Real customers with a connection of up to 10 kW say what a home consumes in an hour; noise is made for that class of capacity. The
-//! error is that of noise which is drawn, as the operator draws it.
+//! Simulated households say what a home consumes in an hour, over a week of January; noise is made for their class of capacity, 10 kW.
+//! The error is that of noise which is drawn, as the operator draws it.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::output::write_json;
 use privacy::{Delta, Epsilon, Guarantee, Mechanism, Unit, sensitivity};
+use readings::{FleetOptions, Mix, Reading, Simulated, Source as _};
 use serde::Serialize;
-use wire::{CapacityClass, Watts};
+use wire::{CapacityClass, UnixSeconds, Watts};
 
 use crate::output::table;
-use crate::peers::work::{BATCH, INTERVAL_S, Work};
 
 /// Homes on a feeder.
 const HOMES: [u32; 3] = [50, 1_000, 30_000];
-/// Of the demo's file.
-const CUSTOMERS: usize = 203;
-/// What a home consumes in an hour at most: a connection of 10 kW.
-const HOME_WH: u64 = 10_000;
+/// Length of an interval, in seconds.
+const INTERVAL_S: u32 = 3_600;
+/// Simulated homes, and hours of each.
+const SIMULATED: (u32, u32) = (200, 7 * 24);
+/// Monday, 6 January 2025, at midnight.
+const JANUARY: u64 = 1_736_121_600;
+/// A home's connection.
+const CAPACITY: Watts = Watts(10_000);
 /// Below one in the number of homes.
 const DELTA: f64 = 1e-6;
 /// Intervals of a day.
@@ -63,17 +67,9 @@ pub(crate) struct Epsilons {
 /// A value is no ε, or the customers cannot be read.
 pub(crate) fn run((values, quick): (&[String], bool), results: &Path) -> Result<Epsilons> {
     let epsilons = epsilons(values)?;
-    let work = Work::real(CUSTOMERS)?;
-    // The others are businesses.
-    let is_home = |day: &&Vec<i64>| day.iter().all(|wh| wh.unsigned_abs() <= HOME_WH);
-    let homes: Vec<_> = work.readings.iter().filter(is_home).collect();
-    ensure!(!homes.is_empty(), "the file has no homes");
-    let sum: i64 = homes.iter().copied().flatten().sum();
-    let home_mean_wh = sum as f64 / (homes.len() * BATCH) as f64;
-    let watts = Watts(HOME_WH * 3_600 / u64::from(INTERVAL_S));
-    let class = CapacityClass::of(watts).context("a class of 10 kW")?;
+    let class = CapacityClass::of(CAPACITY).context("a class of 10 kW")?;
     let mut run = Epsilons {
-        home_mean_wh,
+        home_mean_wh: home_mean_wh()?,
         capacity_w: class.watts().0,
         sensitivity_wh: sensitivity(class.watts().0, INTERVAL_S, 1),
         draws: if quick { 1_000 } else { 10_000 },
@@ -93,6 +89,33 @@ pub(crate) fn run((values, quick): (&[String], bool), results: &Path) -> Result<
     }
     write_json(results, "epsilon.json", &run)?;
     Ok(run)
+}
+
+/// Mean energy of a simulated household in an hour, in watt-hours.
+fn home_mean_wh() -> Result<f64> {
+    let (meters, hours) = SIMULATED;
+    let mut homes = Simulated::new(&FleetOptions {
+        meters,
+        mix: Mix {
+            household: 1.0,
+            business: 0.0,
+            solar: 0.0,
+        },
+        ..FleetOptions::default()
+    })?;
+    let mut readings = Vec::new();
+    let (mut uwh, mut found) = (0.0, 0.0);
+    for hour in 0..hours {
+        let at = UnixSeconds(JANUARY + u64::from(hour * INTERVAL_S));
+        homes.read(at, INTERVAL_S, &mut readings)?;
+        for reading in &readings {
+            if let Reading::Energy(energy) = reading {
+                (uwh, found) = (uwh + energy.0 as f64, found + 1.0);
+            }
+        }
+    }
+    ensure!(found > 0.0, "no household has a reading");
+    Ok(uwh / found / 1e6)
 }
 
 impl Epsilons {
