@@ -171,8 +171,18 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
     let expected: BTreeSet<Rule> = ["operator", "analytics", "gateway"]
         .iter()
         .flat_map(|role| rules(&settings, role))
-        // A search for the meter that spoils a sum begins only if there is one, and only who is not enrolled is told why.
+        // A search for the meter that spoils a sum begins only if there is one, and only who is not enrolled is told why. Nobody is
+        // billed here, and the keys of an evaluator take half a minute to make.
         .filter(|rule| {
+            let elsewhere = [
+                "/bill",
+                "/bill/receipt",
+                "/sum/closed",
+                "evaluator/comparison",
+            ];
+            if rule.act == Act::Publish && elsewhere.iter().any(|end| rule.pattern.ends_with(end)) {
+                return false;
+            }
             let by_refusal = rule.role == "operator" && rule.pattern.ends_with("/enrol/answer");
             let searched = operator::doctor::subject(&settings).subscriptions;
             let by_search = rule.role == "operator" && rule.pattern.ends_with("/report");
