@@ -190,6 +190,7 @@ impl EventLoop {
         }
         self.save();
         self.publisher.close().await;
+        self.comparisons.end().await;
         match taking.await {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => served,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use service::{Settings, SharedClock};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wire::Topics;
 
@@ -27,6 +28,7 @@ pub(crate) struct Desk {
     comparer: Option<Comparer>,
     work: Option<mpsc::Sender<Work>>,
     answers: Option<mpsc::Receiver<Answer>>,
+    thread: Option<JoinHandle<()>>,
     asked_again: Option<Instant>,
 }
 
@@ -46,18 +48,19 @@ impl Desk {
             comparer: Some(comparer),
             work: None,
             answers: None,
+            thread: None,
             asked_again: None,
         })
     }
 
-    /// Starts the thread. It ends once this is dropped.
+    /// Starts the thread. It ends with [`Desk::end`], or once this is dropped.
     pub(crate) fn start(&mut self) {
         let Some(mut comparer) = self.comparer.take() else {
             return;
         };
         let (work, mut waiting) = mpsc::channel(WAITING);
         let (answered, answers) = mpsc::channel(WAITING);
-        tokio::task::spawn_blocking(move || {
+        let thread = tokio::task::spawn_blocking(move || {
             while let Some(work) = waiting.blocking_recv() {
                 match comparer.work(work) {
                     Ok(messages) => {
@@ -71,6 +74,16 @@ impl Desk {
             }
         });
         (self.work, self.answers) = (Some(work), Some(answers));
+        self.thread = Some(thread);
+    }
+
+    /// Ends the thread, which closes the record of comparisons.
+    pub(crate) async fn end(&mut self) {
+        (self.work, self.answers) = (None, None);
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has said so.
+            let _ = thread.await;
+        }
     }
 
     /// Gives the thread work, unless too much waits: whoever asked asks again.
