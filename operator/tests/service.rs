@@ -35,6 +35,7 @@ fn settings(dir: &Path, broker: SocketAddr) -> Settings {
     settings.mqtt.backoff_min = Duration::from_millis(20);
     settings.mqtt.backoff_max = Duration::from_millis(100);
     settings.operator.totals_file = dir.join("results/totals.jsonl");
+    settings.operator.bills_file = dir.join("results/bills.jsonl");
     settings.operator.metrics_listen = None;
     settings.plan.batch = 2;
     settings.set_min_meters(3);

@@ -148,6 +148,7 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
     let mut settings = settings();
     settings.deployment.state_dir = state.path().to_owned();
     settings.operator.totals_file = state.path().join("totals.jsonl");
+    settings.operator.bills_file = state.path().join("bills.jsonl");
     let (_keep, stop) = Stop::manual();
     let broker = broker::bind(&settings).await.unwrap();
     let recorder = Recorder::start(broker.address()).await;
@@ -187,10 +188,7 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
             let searched = operator::doctor::subject(&settings).subscriptions;
             let by_search = rule.role == "operator" && rule.pattern.ends_with("/report");
             let is_searched = || searched.iter().any(|filter| allows(rule, None, filter));
-            if by_refusal {
-                return false;
-            }
-            !by_search || !is_searched()
+            !by_refusal && (!by_search || !is_searched())
         })
         .collect();
     let end = Instant::now() + LIMIT;
@@ -227,6 +225,7 @@ async fn with_certificates_over_tls_totals_are_made_and_nothing_is_refused() {
     let mut settings = settings();
     settings.deployment.state_dir = state.path().to_owned();
     settings.operator.totals_file = state.path().join("totals.jsonl");
+    settings.operator.bills_file = state.path().join("bills.jsonl");
     let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let folder = Folder::create(&state.path().join("certs"), &hosts).unwrap();
     for name in [
