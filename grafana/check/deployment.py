@@ -16,6 +16,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+# An area of one feeder, and a recipient of noisy totals whose budget is not spent.
+TABLES = """
+[plan]
+areas = [{ transformer = "t-1", feeders = ["feeder-1"] }]
+[publish]
+budget_epsilon = 100000.0
+recipients = [{ name = "press", unit = "interval", mechanism = "laplace", epsilon = 0.5 }]
+"""
+
+
 class Process:
     """One process, started as often as need be with the same ports."""
 
@@ -34,6 +44,9 @@ class Process:
         """Starts it; `settings` are changed for good."""
         self.settings |= {key.replace("__", "."): value for key, value in settings.items()}
         flags = [flag for key, value in self.settings.items() for flag in ("--set", f"{key}={value}")]
+        # Lists of tables, which no flag can say.
+        tables = self.folder / f"{self.name}.toml"
+        flags += ["--config", str(tables)] if tables.exists() else []
         # A write beyond RLIMIT_FSIZE fails, instead of ending the process, once SIGXFSZ is ignored.
         ignore = lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         # The log goes through a process of its own, because the limit would hold for it too.
@@ -116,6 +129,7 @@ class Deployment:
              # Percentiles, in groups as small as the others.
              "plan.layout": "histogram", "plan.detail_min_meters": "15"},
         )
+        (folder / "operator.toml").write_text(TABLES)
         self.analytics = process(
             "analytics", "analytics-1",
             {"analytics.grace": "1h", "analytics.idle_limit": "4s", "analytics.release_retry": "1s",
