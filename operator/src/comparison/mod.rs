@@ -6,7 +6,7 @@
 //! What comes back is an encrypted bit for each interval.
 //!
 //! # Layout
-//! * [`Comparer`]: on its thread · `question`: may a sum be compared, and with what · `ranking`: several with each other
+//! * `Comparer`: on its thread · `question`: may a sum be compared, and with what · `ranking`: several with each other
 //! * `ledger`: what is compared, on disk · `result`: what was found, for people
 //! * `desk`: the way there from the event loop · [`keys`]: `operator evaluation-keys`
 
