@@ -19,7 +19,7 @@ impl<M: Message> Detached<M> {
     /// Parses the first part of a message, as [`Unverified::signed_part`] gave it, without checking its signature.
     ///
     /// # Errors
-    /// As [`decode`].
+    /// As [`decode`](super::decode).
     pub fn decode(signed: &Bytes) -> Result<Self, WireError> {
         let mut reader = Reader::new(signed);
         let (payload, signature) = read_signed::<M>(&mut reader)?;
