@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use wire::VerifyingKey;
 
-use crate::comparison::ComparisonLedgerError;
+use crate::comparison::ledger::ComparisonLedgerError;
 use crate::disk::{DiskError, JsonFileError};
 use crate::enrolment::physical::PhysicalError;
 use crate::keys::error::KeyringError;

@@ -12,7 +12,7 @@
 
 pub(crate) mod desk;
 pub mod keys;
-mod ledger;
+pub(crate) mod ledger;
 pub(crate) mod question;
 pub mod ranking;
 pub(crate) mod result;

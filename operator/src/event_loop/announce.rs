@@ -12,8 +12,9 @@ use crate::publish::line::Content;
 use crate::publish::published::Published;
 use crate::release::bills::{BillResult, BillVerdict};
 use crate::release::report::FeederReport;
-use crate::release::take_result::{Searched, TakeResult};
+use crate::release::take_result::TakeResult;
 use crate::search::collect::Judged;
+use crate::search::searched::Searched;
 
 impl EventLoop {
     /// Tells what became of a sum and returns its answer.

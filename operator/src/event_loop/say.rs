@@ -3,7 +3,7 @@
 use service::telemetry::{Line, LogLimits};
 use wire::{FeederId, MeterId, Part, Reason, Sum, WindowStart};
 
-use crate::release::take_result::Searched;
+use crate::search::searched::Searched;
 
 pub(super) fn searched(searched: &Searched) {
     let Searched {

@@ -3,7 +3,7 @@
 use metrics::{counter, gauge};
 use service::telemetry::register;
 
-use crate::release::take_result::Searched;
+use crate::search::searched::Searched;
 
 const CULPRITS: &str = "cipherwatt_operator_culprits_total";
 const OUT_OF_SERVICE: &str = "cipherwatt_operator_meters_out_of_service";

@@ -14,9 +14,9 @@ use wire::{
 
 use super::opening::{Opening, Role, Stage};
 use super::report::By;
-use super::take_result::Searched;
 use super::totals;
 use crate::disk::DiskError;
+use crate::search::searched::Searched;
 
 /// A line. What has a default is absent in lines of earlier versions, which are of sums that failed for good.
 #[derive(Clone, Debug, Serialize, Deserialize)]

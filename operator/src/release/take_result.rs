@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use release::churn::Churn;
 use service::trust::MinMeters;
-use wire::{FeederId, GatewayId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, WindowStart};
+use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
 use crate::plan::members::Members;
@@ -14,6 +14,7 @@ use crate::release::bills::BillResult;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};
 use crate::search::found::Found;
+use crate::search::searched::Searched;
 
 /// What the thread that takes sums is given.
 #[derive(Debug)]
@@ -140,32 +141,4 @@ pub(crate) enum TakeResult {
     },
     /// It could not be made durable. Analytics gets no answer and sends it again.
     Deferred,
-}
-
-/// What a search for the meter that spoils a sum came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Searched {
-    pub feeder: FeederId,
-    pub window_start: WindowStart,
-    /// The part that did not open.
-    pub part: Part,
-    pub epoch: KeyEpoch,
-    /// Meters whose report spoils a sum alone, or that signed two reports in the place of one.
-    pub culprits: Vec<MeterId>,
-    /// Meters among which several spoil a sum together.
-    pub together: Vec<MeterId>,
-    /// Gateways of several culprits, whose other meters were not looked at.
-    pub gateways: Vec<GatewayId>,
-    /// Meters of which no report came: one of them may have spoiled the sum.
-    pub silent: Vec<MeterId>,
-    /// Reports that were searched.
-    pub reports: usize,
-    /// Reports that did not come, or had no room.
-    pub missing: usize,
-    /// Sums of which the zero checks were opened.
-    pub openings: u32,
-    /// Whether there may be more culprits, because as many were found as the refusals of the key epoch allow a search.
-    pub is_cut_short: bool,
-    /// Whether analytics released another sum than that of the reports it named.
-    pub sum_differs: bool,
 }

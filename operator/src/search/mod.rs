@@ -22,7 +22,8 @@
 //! # Layout
 //! * [`collect`]: the reports that count · [`listen`]: one search at a time, from the subscription to what came
 //! * [`book`]: what the parts of the sum wait for meanwhile
-//! * [`bisect`]: the questions, without keys · [`find`], [`found`]: their answers, and what they come to · [`suspects`]: whom
+//! * [`bisect`]: the questions, without keys · [`find`], [`found`]: their answers, and what they come to · [`searched`]: all of
+//!   it · [`suspects`]: whom
 //!   burnt parts isolate
 
 mod bisect;
@@ -31,4 +32,5 @@ pub(crate) mod collect;
 pub(crate) mod find;
 pub(crate) mod found;
 pub(crate) mod listen;
+pub(crate) mod searched;
 pub(crate) mod suspects;

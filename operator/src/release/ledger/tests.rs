@@ -7,7 +7,7 @@ use super::state::State;
 use super::*;
 use crate::release::opening::Stage;
 use crate::release::report::By;
-use crate::release::take_result::Searched;
+use crate::search::searched::Searched;
 use crate::testing::report;
 use faults::FailingDisk;
 use service::store::Fault;

@@ -13,10 +13,11 @@ use crate::metrics;
 use crate::open::Opener;
 use crate::release::ledger::LedgerError;
 use crate::release::refused::Search;
-use crate::release::take_result::{Searched, TakeResult, Work};
+use crate::release::take_result::{TakeResult, Work};
 use crate::search::collect::Collection;
 use crate::search::find::find;
 use crate::search::found::Found;
+use crate::search::searched::Searched;
 
 impl SumTaker {
     /// Starts a search of the reports in `collection`. What it finds comes back by `found`, unless the operator ends before.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::release::take_result::Searched;
 use crate::search::collect::{Collection, Judged};
+use crate::search::searched::Searched;
 use wire::{MeterId, Report};
 
 /// Makes another report of one.
