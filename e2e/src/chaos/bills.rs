@@ -4,9 +4,8 @@
 //! billing period that is over, exact, however often analytics and operator were killed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use harness::oracle::Truths;
 use meter::feeder_of;
 use readings::{FleetOptions, Simulated, Source as _};
@@ -166,22 +165,6 @@ fn compare(bills: &[&Bill], truth: Option<[i64; 2]>) -> Option<String> {
             .iter()
             .all(|band| expected.get(band.0) == Some(band.1));
     (!is_exact).then(|| format!("{bands:?} Wh, the truth is {expected:?} Wh"))
-}
-
-/// The operator's bills. A file that is not there yet is empty.
-pub(crate) fn read_bills(path: &Path) -> Result<Vec<Bill>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
-    };
-    (1..)
-        .zip(text.lines())
-        .map(|(number, line)| {
-            serde_json::from_str(line)
-                .with_context(|| format!("{}, line {number}, is damaged", path.display()))
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use wire::Topics;
 
-use bills::read_bills;
+use bills::Bill;
 use drive::Drive;
 use judge::{Rules, Verdict, judge};
 use launch::{end, start};
@@ -59,7 +59,7 @@ use proxy::Faults;
 use serve::Role;
 use stage::Stage;
 pub use summary::Summary;
-use totals::read_totals;
+use totals::{Total, read_lines};
 
 /// Time in which what the kills left behind must be settled without any progress in between.
 const QUIET: Duration = Duration::from_secs(20);
@@ -180,13 +180,13 @@ pub async fn run(
 
 /// What the ledgers say, after what else was wrong.
 fn verdict(stage: &Stage, observer: &Observer, mut wrong: Vec<String>) -> Result<Verdict> {
-    let totals = read_totals(&stage.settings.operator.totals_file)?;
+    let totals = read_lines::<Total>(&stage.settings.operator.totals_file)?;
     let rules = Rules {
         min_meters: stage.settings.plan.minimum_group(),
         supplement_min_meters: stage.settings.release.supplement_min_meters,
     };
     let mut verdict = judge(&stage.truths, &observer.seen(), &totals, rules);
-    let bills = read_bills(&stage.settings.operator.bills_file)?;
+    let bills = read_lines::<Bill>(&stage.settings.operator.bills_file)?;
     wrong.extend(stage.billed.judge(&stage.truths, &totals, &bills));
     verdict.bills = (stage.billed.expected(), bills.len()).into();
     wrong.append(&mut verdict.wrong);
@@ -246,7 +246,7 @@ async fn play(
 async fn all_bills(stage: &Stage, quiet: Duration) {
     let (mut before, mut since) = (0, Instant::now());
     while since.elapsed() < quiet && before < stage.billed.expected() {
-        let bills = read_bills(&stage.settings.operator.bills_file).unwrap_or_default();
+        let bills = read_lines::<Bill>(&stage.settings.operator.bills_file).unwrap_or_default();
         if bills.len() > before {
             (before, since) = (bills.len(), Instant::now());
         }
@@ -259,7 +259,7 @@ async fn all_totals(stage: &Stage, quiet: Duration) {
     let mut before = 0;
     let mut since = Instant::now();
     while since.elapsed() < quiet {
-        let totals = read_totals(&stage.settings.operator.totals_file).unwrap_or_default();
+        let totals = read_lines::<Total>(&stage.settings.operator.totals_file).unwrap_or_default();
         let released = totals.iter().map(|total| u64::from(total.meters)).sum();
         if released >= stage.reports() {
             break;

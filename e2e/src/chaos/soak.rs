@@ -24,7 +24,7 @@ use super::probe::Metrics;
 use super::process::State;
 use super::serve::Role;
 use super::stage::Stage;
-use super::totals::read_totals;
+use super::totals::{Total, read_lines};
 use super::{QUIET, WINDOWS_PER_S, all_totals};
 
 /// How often everything is looked at.
@@ -84,7 +84,7 @@ pub async fn run(base: &Settings, options: &Options, results: &Path, stop: Stop)
     let looks = looked.context("the meters were not finished in twice the time")?;
     all_totals(&stage, QUIET).await;
     let mut wrong = end(processes).await;
-    let totals = read_totals(&stage.settings.operator.totals_file)?;
+    let totals = read_lines::<Total>(&stage.settings.operator.totals_file)?;
     let rules = Rules {
         min_meters: stage.settings.plan.minimum_group(),
         supplement_min_meters: 0,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use wire::{Digest, FeederId, Part, WindowStart};
 
 /// A line of `totals.jsonl`, as far as it is needed.
@@ -24,8 +25,8 @@ pub(crate) struct Total {
     pub(crate) digest: Digest,
 }
 
-/// The operator's totals. A file that is not there yet is empty.
-pub(crate) fn read_totals(path: &Path) -> Result<Vec<Total>> {
+/// The operator's totals or bills, a line each. A file that is not there yet is empty.
+pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

@@ -1,7 +1,7 @@
 use wire::{ContributorSet, MeterId};
 
 use super::super::observer::Release;
-use super::super::totals::read_totals;
+use super::super::totals::{Total, read_lines};
 use super::*;
 
 const METERS: u32 = 4;
@@ -279,14 +279,14 @@ fn a_supplement_that_is_too_small_is_withheld_if_there_are_receipts_for_it() {
 fn totals_are_read_line_by_line_and_a_torn_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("totals.jsonl");
-    assert_eq!(read_totals(&path).unwrap(), []);
+    assert_eq!(read_lines::<Total>(&path).unwrap(), []);
     let line = format!(
         r#"{{"feeder":"feeder-1","window_start":3600,"part":0,"interval_s":900,"meters":4,"energy_wh":[400,-20],"present":[4,4],"quantum_wh":1,"digest":"{}","more":1}}"#,
         digest(2_000)
     );
     std::fs::write(&path, format!("{line}\n")).unwrap();
-    assert_eq!(read_totals(&path).unwrap(), Ledgers::new().totals);
+    assert_eq!(read_lines::<Total>(&path).unwrap(), Ledgers::new().totals);
     std::fs::write(&path, format!("{line}\n{}", &line[..40])).unwrap();
-    let error = format!("{:#}", read_totals(&path).unwrap_err());
+    let error = format!("{:#}", read_lines::<Total>(&path).unwrap_err());
     assert!(error.contains("line 2"), "{error}");
 }

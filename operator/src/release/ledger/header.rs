@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use redb::{ReadTransaction, TableDefinition};
+use redb::{Error, ReadTransaction, TableDefinition};
 use wire::DeploymentId;
 
 use super::Place;
@@ -25,6 +25,13 @@ pub(super) fn header_of(deployment: &DeploymentId) -> [(&'static str, &str); 2] 
 pub(super) fn header<'a>(place: &Place<'a>) -> [(&'static str, &'a str); 3] {
     let [format, deployment] = header_of(place.deployment);
     [format, deployment, (OPERATOR_KEY, place.operator)]
+}
+
+/// Whether a ledger says that it is of this format.
+pub(super) fn is_of_format(view: &ReadTransaction, format: &str) -> Result<bool, Error> {
+    let meta = view.open_table(META)?;
+    let found = meta.get(FORMAT_KEY)?;
+    Ok(found.is_some_and(|found| found.value() == format))
 }
 
 pub(super) fn check_header(

@@ -3,31 +3,22 @@
 //! The start that finds one moves its rows in one commit. They do not say who the contributors were, so that every meter
 //! of the feeder counts as one: the windows are closed for good.
 
-use redb::{
-    Error, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
-    WriteTransaction,
-};
+use redb::{Error, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 use wire::{Digest, KeyEpoch, Part, WindowStart};
 
 use super::error::{LedgerError, faulty};
-use super::header::{FORMAT_KEY, META, check_header};
+use super::header::{FORMAT_KEY, META, check_header, is_of_format};
 use super::noise;
 use super::rows::{SUMS, feeder_id, key, row, service_id};
 use super::store::{REFUSALS, Store};
 use crate::release::opening::{Opening, Release};
 
-const FORMAT: &str = "2";
+/// What such a ledger says of itself.
+pub(super) const FORMAT: &str = "2";
 
 /// Key epoch, meters, digest of the limbs, and analytics service (empty: not known) by window, feeder and part.
 type Row = (u32, u32, &'static [u8; 32], &'static str);
 const RELEASES: TableDefinition<(u64, &str, u16), Row> = TableDefinition::new("releases");
-
-/// Whether the ledger is of format 2.
-pub(super) fn is_due(view: &ReadTransaction) -> Result<bool, Error> {
-    let meta = view.open_table(META)?;
-    let found = meta.get(FORMAT_KEY)?;
-    Ok(found.is_some_and(|found| found.value() == FORMAT))
-}
 
 /// Brings a ledger of format 2 to the present format, for which `header` is. Another one must have that header.
 pub(super) fn upgrade(
@@ -38,7 +29,7 @@ pub(super) fn upgrade(
     let database = store.database()?;
     let at = |error: Error| faulty(&path, error);
     let view = database.begin_read().map_err(|error| at(error.into()))?;
-    if !is_due(&view).map_err(at)? {
+    if !is_of_format(&view, FORMAT).map_err(at)? {
         return check_header(&path, &view, header);
     }
     let [(_, format), rest @ ..] = header;

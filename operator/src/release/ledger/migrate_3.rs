@@ -1,20 +1,14 @@
 //! Ledgers of format 3: without noisy totals. An operator of that version would not know what was given away, so the format counts.
 
-use redb::{Error, ReadTransaction, ReadableDatabase as _};
+use redb::ReadableDatabase as _;
 
 use super::error::{LedgerError, faulty};
-use super::header::{FORMAT_KEY, META, check_header};
+use super::header::{FORMAT_KEY, META, check_header, is_of_format};
 use super::noise;
 use super::store::Store;
 
-const FORMAT: &str = "3";
-
-/// Whether the ledger is of format 3.
-pub(super) fn is_due(view: &ReadTransaction) -> Result<bool, Error> {
-    let meta = view.open_table(META)?;
-    let found = meta.get(FORMAT_KEY)?;
-    Ok(found.is_some_and(|found| found.value() == FORMAT))
-}
+/// What such a ledger says of itself.
+pub(super) const FORMAT: &str = "3";
 
 /// Brings a ledger of format 3 to the present format, for which `header` is. Others are left as they are.
 pub(super) fn upgrade(
@@ -24,7 +18,7 @@ pub(super) fn upgrade(
     let path = store.path().to_owned();
     let view = store.database()?.begin_read();
     let view = view.map_err(|error| faulty(&path, error))?;
-    if !is_due(&view).map_err(|error| faulty(&path, error))? {
+    if !is_of_format(&view, FORMAT).map_err(|error| faulty(&path, error))? {
         return Ok(());
     }
     let [(_, format), rest @ ..] = header;

@@ -13,7 +13,7 @@ use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
 use super::FILE;
 use super::count::Count;
 use super::error::{LedgerError, faulty};
-use super::header::{check_header, header_of};
+use super::header::{check_header, header_of, is_of_format};
 use super::rows::{SUMS, TOTAL, feeder_id};
 use super::store::{REFUSALS, builder};
 use super::{migrate, migrate_2, migrate_3, noise};
@@ -54,8 +54,8 @@ pub(crate) fn state(
     let view = database
         .begin_read()
         .map_err(|error| faulty(&path, error))?;
-    let is_due = migrate_2::is_due(&view).and_then(|due| Ok(due || migrate_3::is_due(&view)?));
-    if is_due.map_err(|error| faulty(&path, error))? {
+    let is_of = |format| is_of_format(&view, format).map_err(|error| faulty(&path, error));
+    if is_of(migrate_2::FORMAT)? || is_of(migrate_3::FORMAT)? {
         return Ok(None);
     }
     check_header(&path, &view, &header_of(deployment))?;
