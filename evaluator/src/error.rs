@@ -50,6 +50,16 @@ pub enum EvaluatorError {
     /// The keys of signs.
     #[error(transparent)]
     Signs(#[from] openfhe::SignKeyError),
+    /// The store is of another version.
+    #[error("the store {} is of format {found:?}, and this version has {expected}: use the version that made it, or set it aside, and sums that wait in it are not compared", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What it should say.
+        expected: &'static str,
+    },
     /// The store cannot be used.
     #[error("the store {} cannot be used", path.display())]
     Store {

@@ -3,52 +3,29 @@
 //! One sum a feeder, window and part; one comparison of each kind a sum. What is in the store is never replaced: a second one would be
 //! a second question.
 
+mod tables;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use redb::{
     Database, Error, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    TableDefinition,
 };
 use service::store::{self, Fault};
 use wire::{Comparison, Digest, FeederId, Part, WindowStart};
 
 use crate::EvaluatorError;
+pub(crate) use tables::Kept;
+use tables::{COMPARED, COMPARISONS, FORMAT, META, SUMS, UNASKED, WAITING};
 
 const FILE: &str = "comparisons.redb";
 
 /// Bytes of the file that are kept in memory.
 const CACHE: usize = 16 << 20;
 
-/// Start of the window, feeder, part: the digest of the sum's limbs, and its message.
-const SUMS: TableDefinition<SumKey, SumRow> = TableDefinition::new("sums");
-type SumKey = (u64, &'static str, u16);
-type SumRow = (&'static [u8; 32], &'static [u8]);
-
-/// The same and whether it is with other sums: the comparison it is in.
-const COMPARED: TableDefinition<(u64, &str, u16, bool), &[u8; 32]> =
-    TableDefinition::new("compared");
-
-/// By digest, with its window: the operator's message, and the answer's; empty while there is none.
-const COMPARISONS: TableDefinition<ComparisonKey, ComparisonRow> =
-    TableDefinition::new("comparisons");
-type ComparisonKey = (u64, &'static [u8; 32]);
-type ComparisonRow = (&'static [u8], &'static [u8]);
-
 pub(crate) struct Store {
     path: PathBuf,
     database: Database,
-}
-
-/// What became of a sum or a comparison that was to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    New,
-    Known,
-    /// There is another one in its place.
-    Other,
-    /// There is no room.
-    Full,
 }
 
 impl Store {
@@ -60,15 +37,32 @@ impl Store {
         };
         if !path.exists() {
             let fill = |changes: &redb::WriteTransaction| {
+                changes.open_table(META)?.insert("format", FORMAT)?;
                 changes.open_table(SUMS)?;
+                changes.open_table(UNASKED)?;
                 changes.open_table(COMPARED)?;
                 changes.open_table(COMPARISONS)?;
+                changes.open_table(WAITING)?;
                 Ok(())
             };
             store::create(&path, &store::builder(CACHE), fill).map_err(failed)?;
         }
         let database = store::open(&path, &store::builder(CACHE)).map_err(failed)?;
-        Ok(Self { path, database })
+        let store = Self { path, database };
+        let format = || -> Result<String, Error> {
+            let meta = store.database.begin_read()?.open_table(META)?;
+            let found = meta.get("format")?;
+            Ok(found.map_or_else(String::new, |found| found.value().to_owned()))
+        };
+        let found = store.at(format())?;
+        match found == FORMAT {
+            true => Ok(store),
+            false => Err(EvaluatorError::Format {
+                path: store.path,
+                found,
+                expected: FORMAT,
+            }),
+        }
     }
 
     fn at<T>(&self, done: Result<T, Error>) -> Result<T, EvaluatorError> {
@@ -103,6 +97,7 @@ impl Store {
                     None if table.len()? >= most => Kept::Full,
                     None => {
                         table.insert(key, (&digest.0, message))?;
+                        changes.open_table(UNASKED)?.insert(key, ())?;
                         Kept::New
                     }
                 }
@@ -132,14 +127,11 @@ impl Store {
     pub(crate) fn unasked(&self) -> Result<Vec<Bytes>, EvaluatorError> {
         let read = || -> Result<_, Error> {
             let view = self.database.begin_read()?;
-            let compared = view.open_table(COMPARED)?;
+            let sums = view.open_table(SUMS)?;
             let mut unasked = Vec::new();
-            for row in view.open_table(SUMS)?.iter()? {
-                let (key, columns) = row?;
-                let (window, feeder, part) = key.value();
-                if compared.get((window, feeder, part, false))?.is_none() {
-                    unasked.push(Bytes::copy_from_slice(columns.value().1));
-                }
+            for row in view.open_table(UNASKED)?.iter()? {
+                let row = sums.get(row?.0.value())?;
+                unasked.extend(row.map(|row| Bytes::copy_from_slice(row.value().1)));
             }
             Ok(unasked)
         };
@@ -164,6 +156,7 @@ impl Store {
                 let is_free = compared.get((key.0, key.1, key.2, false))?.is_none();
                 if is_it && is_free {
                     table.remove(key)?;
+                    changes.open_table(UNASKED)?.remove(key)?;
                 }
                 is_it && is_free
             };
@@ -203,8 +196,14 @@ impl Store {
                 } else {
                     for sum in &comparison.sums {
                         let (window, feeder, part) = key(sum);
-                        compared.insert((window, feeder.as_str(), part, with_others), &digest.0)?;
+                        let place = (window, feeder.as_str(), part, with_others);
+                        compared.insert(place, &digest.0)?;
+                        if !with_others {
+                            let mut unasked = changes.open_table(UNASKED)?;
+                            unasked.remove((window, feeder.as_str(), part))?;
+                        }
                     }
+                    changes.open_table(WAITING)?.insert(place, ())?;
                     table.insert(place, (message, &[][..]))?;
                     Kept::New
                 }
@@ -218,18 +217,12 @@ impl Store {
     /// The operator's messages that are not answered.
     pub(crate) fn unanswered(&self) -> Result<Vec<Bytes>, EvaluatorError> {
         let read = || -> Result<_, Error> {
+            let view = self.database.begin_read()?;
+            let comparisons = view.open_table(COMPARISONS)?;
             let mut unanswered = Vec::new();
-            for row in self
-                .database
-                .begin_read()?
-                .open_table(COMPARISONS)?
-                .iter()?
-            {
-                let (_, columns) = row?;
-                let (message, answer) = columns.value();
-                if answer.is_empty() {
-                    unanswered.push(Bytes::copy_from_slice(message));
-                }
+            for row in view.open_table(WAITING)?.iter()? {
+                let row = comparisons.get(row?.0.value())?;
+                unanswered.extend(row.map(|row| Bytes::copy_from_slice(row.value().0)));
             }
             Ok(unanswered)
         };
@@ -266,6 +259,7 @@ impl Store {
                 let message = table.get(place)?.map(|row| row.value().0.to_vec());
                 if let Some(message) = message {
                     table.insert(place, (message.as_slice(), answer))?;
+                    changes.open_table(WAITING)?.remove(place)?;
                 }
             }
             Ok(changes.commit()?)
@@ -281,6 +275,12 @@ impl Store {
                 .open_table(SUMS)?
                 .retain(|key, _| key.0 >= first.0)?;
             changes
+                .open_table(UNASKED)?
+                .retain(|key, ()| key.0 >= first.0)?;
+            changes
+                .open_table(WAITING)?
+                .retain(|key, ()| key.0 >= first.0)?;
+            changes
                 .open_table(COMPARED)?
                 .retain(|key, _| key.0 >= first.0)?;
             changes
@@ -291,3 +291,6 @@ impl Store {
         self.at(write())
     }
 }
+
+#[cfg(test)]
+mod tests;

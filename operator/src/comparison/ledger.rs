@@ -31,9 +31,11 @@ const SUMS: TableDefinition<SumKey, (&[u8; 32], &[u8])> = TableDefinition::new("
 type AskedKey = (u64, &'static str, u16, u8);
 const ASKED: TableDefinition<AskedKey, &[u8; 32]> = TableDefinition::new("asked");
 
-/// By the comparison's digest: its message, what is known of it as JSON, and whether it is answered.
-const COMPARISONS: TableDefinition<&[u8; 32], (&[u8], &str, bool)> =
-    TableDefinition::new("comparisons");
+/// By the comparison's digest: its message, and what was known of it as JSON when it was asked for.
+const COMPARISONS: TableDefinition<&[u8; 32], (&[u8], &str)> = TableDefinition::new("comparisons");
+
+/// The digests of those that wait for their answers.
+const WAITING: TableDefinition<&[u8; 32], ()> = TableDefinition::new("waiting");
 
 /// What contributors are spent on. The numbers are those of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ impl ComparisonLedger {
                 changes.open_table(SUMS)?;
                 changes.open_table(ASKED)?;
                 changes.open_table(COMPARISONS)?;
+                changes.open_table(WAITING)?;
                 Ok(())
             };
             store::create(&path, &store::builder(CACHE), fill).map_err(unusable)?;
@@ -208,7 +211,8 @@ impl ComparisonLedger {
                     asked.insert(key, &digest.0)?;
                 }
                 let mut table = changes.open_table(COMPARISONS)?;
-                table.insert(&digest.0, (sealed, json.as_str(), false))?;
+                table.insert(&digest.0, (sealed, json.as_str()))?;
+                changes.open_table(WAITING)?.insert(&digest.0, ())?;
             }
             Ok(changes.commit()?)
         };
@@ -221,13 +225,14 @@ impl ComparisonLedger {
         digest: &Digest,
     ) -> Result<Option<(Comparison, Found)>, ComparisonLedgerError> {
         let read = || -> Result<_, Error> {
-            let table = self.database.begin_read()?.open_table(COMPARISONS)?;
-            let row = table.get(&digest.0)?;
-            Ok(row.and_then(|row| {
-                let (sealed, json, is_answered) = row.value();
+            let view = self.database.begin_read()?;
+            let waits = view.open_table(WAITING)?.get(&digest.0)?.is_some();
+            let row = view.open_table(COMPARISONS)?.get(&digest.0)?;
+            Ok(row.filter(|_| waits).and_then(|row| {
+                let (sealed, json) = row.value();
                 let unverified = wire::decode::<Comparison>(sealed, sealed.len()).ok()?;
                 let result = serde_json::from_str(json).ok()?;
-                (!is_answered).then(|| (unverified.claimed().clone(), result))
+                Some((unverified.claimed().clone(), result))
             }))
         };
         self.at(read())
@@ -236,14 +241,12 @@ impl ComparisonLedger {
     /// The messages of all comparisons that wait for their answers.
     pub(super) fn unanswered(&self) -> Result<Vec<Bytes>, ComparisonLedgerError> {
         let read = || -> Result<_, Error> {
-            let table = self.database.begin_read()?.open_table(COMPARISONS)?;
+            let view = self.database.begin_read()?;
+            let comparisons = view.open_table(COMPARISONS)?;
             let mut waiting = Vec::new();
-            for row in table.iter()? {
-                let (_, columns) = row?;
-                let (sealed, _, is_answered) = columns.value();
-                if !is_answered {
-                    waiting.push(Bytes::copy_from_slice(sealed));
-                }
+            for row in view.open_table(WAITING)?.iter()? {
+                let row = comparisons.get(row?.0.value())?;
+                waiting.extend(row.map(|row| Bytes::copy_from_slice(row.value().0)));
             }
             Ok(waiting)
         };
@@ -254,14 +257,7 @@ impl ComparisonLedger {
     pub(super) fn answered(&mut self, digest: &Digest) -> Result<(), ComparisonLedgerError> {
         let write = || -> Result<(), Error> {
             let changes = self.database.begin_write()?;
-            {
-                let mut table = changes.open_table(COMPARISONS)?;
-                let row = table.get(&digest.0)?;
-                let row = row.map(|row| (row.value().0.to_vec(), row.value().1.to_owned()));
-                if let Some((sealed, json)) = row {
-                    table.insert(&digest.0, (sealed.as_slice(), json.as_str(), true))?;
-                }
-            }
+            changes.open_table(WAITING)?.remove(&digest.0)?;
             Ok(changes.commit()?)
         };
         self.at(write())
