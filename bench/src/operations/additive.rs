@@ -62,9 +62,9 @@ pub(super) fn measure(
             layout,
             ours.quantum_wh()
         ),
-        client_us: median(&client)?,
-        bytes: median(&bytes)?,
-        server_us: median(&server)?,
+        client_us: Some(median(&client)?),
+        bytes: Some(median(&bytes)?),
+        server_us: Some(median(&server)?),
         answer_ms: Some(median(&times)?),
         // A word for each coefficient that is added.
         sum_bytes: Some(8 * (RING.dimension + coefficients)),

@@ -9,7 +9,6 @@ use packed::noise;
 
 use super::{Operation, Size};
 use crate::peers::work::{BATCH, Work};
-use harness::usage::thread_time;
 
 /// How often a sum is compared.
 const COMPARED: usize = 4;
@@ -27,9 +26,7 @@ pub(super) fn measure(work: &Work, size: Size) -> Result<Operation> {
     let reports: Vec<Vec<i64>> = (work.readings.iter().take(size.reports))
         .map(|report| report.iter().map(whole).collect())
         .collect();
-    let began = thread_time();
     let sum = keys.sum(&encoding, &reports)?;
-    let folded = (thread_time() - began).as_secs_f64() * 1e6 / f64::from(meters);
     let bound = 2 * u64::from(meters) * work.reference_wh / quantum_wh;
     let mut cases = Vec::with_capacity(COMPARED);
     for index in 0..COMPARED {
@@ -48,9 +45,9 @@ pub(super) fn measure(work: &Work, size: Size) -> Result<Operation> {
         operation: "comparison",
         system: "Cipherwatt",
         parameters: format!("{} profile, FHEW at 128 bits", profile.name),
-        client_us: folded,
-        bytes: profile.packed_len(shape.coefficients()) as f64,
-        server_us: 0.0,
+        client_us: None,
+        bytes: None,
+        server_us: None,
         answer_ms: Some(seconds * 1e3 / COMPARED as f64),
         sum_bytes: Some(8 * (RING.dimension + shape.coefficients())),
         keys_bytes: usize::try_from(SignKeys::FILE_BYTES)?,

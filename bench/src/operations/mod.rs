@@ -49,12 +49,12 @@ pub(crate) struct Operation {
     pub(crate) operation: &'static str,
     pub(crate) system: &'static str,
     pub(crate) parameters: String,
-    /// Encoding, encrypting and signing a report, in microseconds.
-    pub(crate) client_us: f64,
-    /// Of a report.
-    pub(crate) bytes: f64,
-    /// Verifying a report and adding what is computed from it, in microseconds.
-    pub(crate) server_us: f64,
+    /// Encoding, encrypting and signing a report, in microseconds; none of what is computed on a sum of `sum`'s reports.
+    pub(crate) client_us: Option<f64>,
+    /// Of a report; none as above.
+    pub(crate) bytes: Option<f64>,
+    /// Verifying a report and adding what is computed from it, in microseconds; none as above.
+    pub(crate) server_us: Option<f64>,
     /// From what was added to the answer, in milliseconds: decryption, and what is computed on the sum before.
     pub(crate) answer_ms: Option<f64>,
     /// What the server keeps of a sum, in bytes.
@@ -154,9 +154,9 @@ impl Operations {
                 row.operation.to_owned(),
                 row.system.to_owned(),
                 row.parameters.clone(),
-                format!("{:.0}", row.client_us),
-                format!("{:.0}", row.bytes),
-                format!("{:.1}", row.server_us),
+                or_dash(row.client_us, |us| format!("{us:.0}")),
+                or_dash(row.bytes, |bytes| format!("{bytes:.0}")),
+                or_dash(row.server_us, |us| format!("{us:.1}")),
                 or_dash(row.answer_ms, |ms| format!("{ms:.2}")),
                 or_dash(row.sum_bytes, |bytes| format!("{:.0}", bytes as f64 / 1e3)),
                 format!("{:.0}", row.keys_bytes as f64 / 1e3),
