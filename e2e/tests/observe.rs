@@ -15,7 +15,7 @@ use harness::runtimes::On;
 use harness::stack::{Next, Stack};
 use harness::watch::Seen;
 use serde_json::Value;
-use service::config::{Log, LogFormat, Transformer};
+use service::config::{Log, LogFormat, PublishMechanism, PublishUnit, Recipient, Transformer};
 use service::{Settings, Stop, telemetry};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
@@ -60,6 +60,15 @@ async fn run() -> Observed {
         transformer: "transformer-1".parse().unwrap(),
         substation: None,
         feeders: vec!["feeder-1".parse().unwrap()],
+    }];
+    settings.publish.recipients = vec![Recipient {
+        name: "press".parse().unwrap(),
+        reader: None,
+        feeders: Vec::new(),
+        unit: PublishUnit::Interval,
+        mechanism: PublishMechanism::Laplace,
+        epsilon: 0.5,
+        delta: None,
     }];
     settings.operator.live_listen = None;
     settings.meter.meters = METERS;
