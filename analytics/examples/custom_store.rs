@@ -4,13 +4,14 @@
 //! pass it to `analytics::run_on`.
 
 use analytics::store::{
-    BillKey, ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError,
-    StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Scope, Stage, Store,
+    StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator};
 use wire::{
-    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, Shard, UnixMillis,
+    WindowStart,
 };
 
 /// Counts rows on their way into `inner`. A store in a database would translate each method into a query instead.
@@ -24,17 +25,18 @@ impl<S: Store> Store for Counting<S> {
     fn load(
         &mut self,
         format: &StoreFormat,
+        scope: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
-        self.inner.load(format, each)
+        self.inner.load(format, scope, each)
     }
 
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
         // All or nothing: count only what is durable. A commit that failed comes again, with the same rows or more.
-        self.inner.commit(transaction)?;
+        let lost = self.inner.commit(transaction)?;
         self.commits += 1;
         self.contributors += transaction.contributors.len();
-        Ok(())
+        Ok(lost)
     }
 
     fn contributor(
@@ -94,7 +96,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let grid = Grid::new(900, 96)?;
     let format = StoreFormat { shape, grid };
     let mut sums = 0;
-    store.load(&format, &mut |_| sums += 1)?;
+    store.load(&format, Scope::All, &mut |_| sums += 1)?;
     assert_eq!(sums, 0, "a new store is empty");
 
     let key = SumKey {

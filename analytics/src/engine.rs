@@ -16,9 +16,9 @@ use wire::{
 
 use crate::assignment::AssignedPlan;
 use crate::metrics;
-use crate::store::{Store, StoreError, StoreFormat, SumKey};
+use crate::store::{Scope, Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::windows::{Due, Enrolled, Held, Looking, Windows};
+use crate::windows::{Due, Enrolled, Held, Looking, Restored, Windows};
 
 mod answers;
 mod bills;
@@ -140,26 +140,31 @@ impl<S: Store> Engine<S> {
             grid: held.grid,
         };
         let mut windows = Windows::new(format, rules);
-        let unsettled = windows.restore(&mut store)?.into_iter();
-        let unsettled = unsettled.map(|(release, pooled)| {
-            let (key, digest) = release;
-            (key, Unsettled::new(digest, pooled))
-        });
-        let unsettled = unsettled.collect();
-        Ok(Self {
-            bills: bills::Bills::restore(&mut store)?,
+        let restored = windows.restore(Scope::All, &mut store)?;
+        let mut engine = Self {
+            bills: bills::Bills::default(),
             identity,
             format,
             windows,
             store,
             assigned: None,
             leaving: Arc::default(),
-            unsettled,
+            unsettled: BTreeMap::new(),
             active_ms: 0,
             answers: HashMap::new(),
             asking: HashMap::new(),
             ready: Effects::default(),
-        })
+        };
+        engine.take_up(restored);
+        Ok(engine)
+    }
+
+    /// Takes up what is not in the windows.
+    fn take_up(&mut self, restored: Restored) {
+        let releases = restored.releases.into_iter();
+        let unsettled = releases.map(|(key, digest, pooled)| (key, Unsettled::new(digest, pooled)));
+        self.unsettled.extend(unsettled);
+        self.bills.enter(restored.periods);
     }
 
     /// Whether a plan has the windows and the layout this engine was started with.

@@ -6,6 +6,7 @@
 //! * `assignment`: which feeders are this service's, and which it is giving up
 //! * `admit`: from bytes on a topic to a report that may be folded · `verify`: many at once
 //! * `windows`: every open sum, who is in it, when it is due
+//! * [`ownership`]: which shards of the feeders this process adds for, where several share them
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
@@ -17,6 +18,7 @@ pub mod doctor;
 pub mod engine;
 pub mod inspect;
 pub mod metrics;
+pub mod ownership;
 mod pipeline;
 pub mod store;
 mod trace;

@@ -10,11 +10,16 @@
 //!
 //! [`FileStore`] is the default, one file a process. [`MemoryStore`] is for tests and trials.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use packed::layout::Shape;
 use packed::{Accumulator, Profile};
 use wire::{
-    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, Shard, UnixMillis,
+    WindowStart,
 };
+
+use crate::ownership::Fence;
 
 mod bill;
 mod checked;
@@ -149,6 +154,20 @@ pub struct Transaction<'a> {
     pub reclaimed: Vec<(FeederId, WindowStart)>,
     /// Groups of bills that changed, with their record; without one it goes.
     pub bills: Vec<(BillKey, Option<Vec<u8>>)>,
+    /// What it is made under, where several processes share the store.
+    pub leases: Leased,
+}
+
+/// The leases that a transaction is made under. Empty where a process has a store of its own.
+///
+/// A store that is shared writes a row only if the lease of its feeder's shard stands with the very fence that is given here, and
+/// proves that in the statement that writes. Every lease here is proved, also one without rows: answers depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leased {
+    /// The leases.
+    pub leases: BTreeMap<Shard, Fence>,
+    /// The shard of every feeder of the transaction's rows, each in `leases`.
+    pub shards: HashMap<FeederId, Shard>,
 }
 
 impl Transaction<'_> {
@@ -162,10 +181,11 @@ impl Transaction<'_> {
             && self.settled.is_empty()
             && self.reclaimed.is_empty()
             && self.bills.is_empty()
+            && self.leases.leases.is_empty()
     }
 }
 
-/// What a process starts with, besides the sums' rows.
+/// What a process starts with, or takes a shard over with, besides the sums' rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// The time of every feeder that has one. It outlives the windows it came from, so that what was reclaimed is
@@ -173,6 +193,17 @@ pub struct Loaded {
     pub times: Vec<(FeederId, u64)>,
     /// Every release that the operator has not answered for good, with its digest.
     pub releases: Vec<(SumKey, Digest)>,
+    /// The billing periods of which there are groups.
+    pub periods: BTreeSet<(FeederId, WindowStart)>,
+}
+
+/// What a process loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// All there is.
+    All,
+    /// The feeders of shards that it took, of a store that several processes share.
+    Shards(&'a [Shard]),
 }
 
 /// What the rows of a store mean: they cannot be used under another layout or grid.
@@ -184,10 +215,10 @@ pub struct StoreFormat {
     pub grid: Grid,
 }
 
-/// Durable state of one analytics process.
+/// Durable state of an analytics process, or of several that share it.
 ///
 /// ```
-/// use analytics::store::{MemoryStore, Store, StoreFormat, Transaction};
+/// use analytics::store::{MemoryStore, Scope, Store, StoreFormat, Transaction};
 /// use packed::layout::{Layout, Shape};
 /// use wire::{FeederId, Grid};
 ///
@@ -199,7 +230,7 @@ pub struct StoreFormat {
 /// })?;
 /// let shape = Shape::new(Layout::Profile, 96)?;
 /// let format = StoreFormat { shape, grid: Grid::new(900, 96)? };
-/// let loaded = store.load(&format, &mut |sum| println!("{:?} has {} contributors", sum.key, sum.contributors))?;
+/// let loaded = store.load(&format, Scope::All, &mut |sum| println!("{:?} has {} contributors", sum.key, sum.contributors))?;
 /// assert_eq!(loaded.times.len(), 1);
 /// # Ok(())
 /// # }
@@ -210,23 +241,25 @@ pub struct StoreFormat {
 /// Every method but `load` and `commit` reads what was committed, and fails with a [`StoreError`] where the medium cannot
 /// be read.
 pub trait Store: Send {
-    /// Checks all that was committed, which must have been in the same `format`, and gives every sum's row to `each`,
-    /// ascending by key.
+    /// Checks all that was committed, which must have been in the same `format`, and gives every sum's row of the scope to
+    /// `each`, ascending by key. A store that is not shared loads all whatever the scope.
     ///
     /// # Errors
     /// [`StoreError`] where the medium cannot be read, or was written in another format.
     fn load(
         &mut self,
         format: &StoreFormat,
+        scope: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError>;
 
-    /// Makes `transaction` durable, whole or not at all.
+    /// Makes `transaction` durable, whole or not at all, but for the rows of shards whose lease does not stand any more. Returns
+    /// those shards: nothing of theirs was written. Empty where a process has a store of its own.
     ///
     /// # Errors
     /// [`StoreError`]; the store then holds either what it held before or that and the whole transaction, so that the
     /// caller may only repeat the same transaction, or more than it.
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError>;
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError>;
 
     /// The part a meter is in and the digest of its report, if it reported the window.
     ///

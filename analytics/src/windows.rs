@@ -67,6 +67,7 @@ use feeder::{Feeder, Window};
 use fingerprints::{Fingerprints, Hasher};
 pub(crate) use fold::FoldResult;
 pub(crate) use members::Members;
+pub(crate) use restore::Restored;
 use sum::Sum;
 
 /// What bounds the windows' memory and decides when they close.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use analytics::AnalyticsError;
 use analytics::store::{
-    BillKey, ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Store,
+    BillKey, ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Scope, Store,
     StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::layout::{Layout, Shape};
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use wire::{
     Digest, FeederId, KeyEpoch, MeterId, Opened, Part, Plan, PlanVersion, Receipt, Report,
-    RosterPage, Salt, SigningKey, Status, Topic, Topics, UnixMillis, WindowStart,
+    RosterPage, Salt, Shard, SigningKey, Status, Topic, Topics, UnixMillis, WindowStart,
 };
 
 /// Only reached by a test that fails.
@@ -67,9 +67,10 @@ impl Store for Gate {
     fn load(
         &mut self,
         format: &StoreFormat,
+        scope: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
-        self.inner.load(format, each)
+        self.inner.load(format, scope, each)
     }
 
     fn contributor(
@@ -118,7 +119,7 @@ impl Store for Gate {
         self.inner.bills(from, most)
     }
 
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let held = self.held.0.lock().unwrap();
         drop(self.held.1.wait_while(held, |held| *held).unwrap());

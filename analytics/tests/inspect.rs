@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use analytics::store::{
-    ContributorRow, FileStore, Limbs, Stage, Store, StoreFormat, SumKey, SumRow, Transaction,
+    ContributorRow, FileStore, Limbs, Scope, Stage, Store, StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator};
@@ -31,7 +31,7 @@ fn store(state: &Path) -> FileStore {
     let shape = Shape::new(Layout::Profile, 4).unwrap();
     let grid = Grid::new(3600, 4).unwrap();
     let format = StoreFormat { shape, grid };
-    store.load(&format, &mut drop).unwrap();
+    store.load(&format, Scope::All, &mut drop).unwrap();
     let key = SumKey {
         feeder: "feeder-1".parse().unwrap(),
         window: WindowStart(1_393_804_800),

@@ -48,19 +48,11 @@ pub(super) struct Opened {
 }
 
 impl Bills {
-    /// The periods that a store has groups of.
-    pub(super) fn restore(store: &mut dyn Store) -> Result<Self, StoreError> {
-        let mut periods = BTreeMap::new();
-        let mut from: Option<BillKey> = None;
-        while let Some(key) = store.bills(from.as_ref(), 1)?.pop() {
-            let period = (key.feeder.clone(), key.period);
-            from = first_of(&key.feeder, WindowStart(key.period.0.saturating_add(1)));
-            periods.insert(period, Sending::default());
-        }
-        Ok(Self {
-            changed: BTreeMap::new(),
-            periods,
-        })
+    /// Takes up periods that a store has groups of.
+    pub(super) fn enter(&mut self, periods: impl IntoIterator<Item = (FeederId, WindowStart)>) {
+        let periods = periods.into_iter();
+        self.periods
+            .extend(periods.map(|period| (period, Sending::default())));
     }
 
     /// What the next commit makes durable.

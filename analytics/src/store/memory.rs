@@ -1,19 +1,25 @@
 //! A store in memory: it survives the engine, not the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
+
+use crate::ownership::{Fence, SharedMemory};
 
 use super::{
-    BillKey, ContributorRow, Limbs, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey,
-    SumRow, Transaction,
+    BillKey, ContributorRow, Limbs, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat,
+    SumKey, SumRow, Transaction,
 };
 
 /// Keeps all rows in memory. Clones share them, so a test can restart an engine on what the last one committed.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryStore(Arc<Mutex<Rows>>);
+pub struct MemoryStore {
+    rows: Arc<Mutex<Rows>>,
+    /// The leases that what is written must be under, where several engines share the rows.
+    leases: Option<SharedMemory>,
+}
 
 #[derive(Debug, Default)]
 struct Rows {
@@ -21,6 +27,8 @@ struct Rows {
     contributors: BTreeMap<(FeederId, WindowStart), BTreeMap<MeterId, ContributorRow>>,
     times: BTreeMap<FeederId, u64>,
     bills: BTreeMap<BillKey, Vec<u8>>,
+    /// The shard that each feeder was last written in, if any.
+    shards: HashMap<FeederId, Shard>,
 }
 
 #[derive(Debug)]
@@ -31,36 +39,28 @@ struct StoredSum {
 }
 
 impl MemoryStore {
+    /// The same rows, of which only those are written whose lease stands.
+    pub(crate) fn fenced(&self, leases: SharedMemory) -> Self {
+        Self {
+            rows: self.rows.clone(),
+            leases: Some(leases),
+        }
+    }
+
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Store for MemoryStore {
-    fn load(
-        &mut self,
-        _: &StoreFormat,
-        each: &mut dyn FnMut(SumRow),
-    ) -> Result<Loaded, StoreError> {
-        let rows = self.rows();
-        let mut loaded = Loaded::default();
-        for (key, sum) in &rows.sums {
-            each(sum.row.clone());
-            let release = sum.release.as_ref();
-            (loaded.releases).extend(release.map(|release| (key.clone(), release.digest)));
-        }
-        loaded.times = rows
-            .times
+impl Rows {
+    /// Writes what of a transaction is of feeders that it may write.
+    fn write(&mut self, transaction: &Transaction<'_>, writes: &dyn Fn(&FeederId) -> bool) {
+        for (row, limbs) in transaction
+            .sums
             .iter()
-            .map(|(feeder, time)| (feeder.clone(), *time))
-            .collect();
-        Ok(loaded)
-    }
-
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        for (row, limbs) in &transaction.sums {
-            let sum = rows
+            .filter(|(row, _)| writes(&row.key.feeder))
+        {
+            let sum = self
                 .sums
                 .entry(row.key.clone())
                 .or_insert_with(|| StoredSum {
@@ -75,36 +75,117 @@ impl Store for MemoryStore {
                 Limbs::Gone => sum.record = None,
             }
         }
-        for added in &transaction.contributors {
+        for added in transaction
+            .contributors
+            .iter()
+            .filter(|row| writes(&row.key.feeder))
+        {
             let window = (added.key.feeder.clone(), added.key.window);
-            let meters = rows.contributors.entry(window).or_default();
+            let meters = self.contributors.entry(window).or_default();
             meters.insert(added.meter.clone(), added.clone());
         }
-        for (feeder, time) in &transaction.times {
-            rows.times.insert(feeder.clone(), *time);
+        for (feeder, time) in transaction
+            .times
+            .iter()
+            .filter(|(feeder, _)| writes(feeder))
+        {
+            self.times.insert(feeder.clone(), *time);
         }
-        for release in &transaction.releases {
-            if let Some(sum) = rows.sums.get_mut(&release.key) {
+        for release in transaction
+            .releases
+            .iter()
+            .filter(|row| writes(&row.key.feeder))
+        {
+            if let Some(sum) = self.sums.get_mut(&release.key) {
                 sum.release = Some(release.clone());
             }
         }
-        for key in &transaction.settled {
-            if let Some(sum) = rows.sums.get_mut(key) {
+        for key in transaction.settled.iter().filter(|key| writes(&key.feeder)) {
+            if let Some(sum) = self.sums.get_mut(key) {
                 sum.release = None;
             }
         }
-        for (feeder, window) in &transaction.reclaimed {
-            rows.sums
+        for (feeder, window) in transaction
+            .reclaimed
+            .iter()
+            .filter(|(feeder, _)| writes(feeder))
+        {
+            self.sums
                 .retain(|key, _| key.feeder != *feeder || key.window != *window);
-            rows.contributors.remove(&(feeder.clone(), *window));
+            self.contributors.remove(&(feeder.clone(), *window));
         }
-        for (key, record) in &transaction.bills {
+        for (key, record) in transaction
+            .bills
+            .iter()
+            .filter(|(key, _)| writes(&key.feeder))
+        {
             match record {
-                Some(record) => drop(rows.bills.insert(key.clone(), record.clone())),
-                None => drop(rows.bills.remove(key)),
+                Some(record) => drop(self.bills.insert(key.clone(), record.clone())),
+                None => drop(self.bills.remove(key)),
             }
         }
-        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(
+        &mut self,
+        _: &StoreFormat,
+        scope: Scope<'_>,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        let rows = self.rows();
+        let mut loaded = Loaded::default();
+        let is_in = |feeder: &FeederId| match scope {
+            Scope::All => true,
+            Scope::Shards(shards) => {
+                let shard = rows.shards.get(feeder);
+                shard.is_some_and(|shard| shards.contains(shard))
+            }
+        };
+        for (key, sum) in rows.sums.iter().filter(|(key, _)| is_in(&key.feeder)) {
+            each(sum.row.clone());
+            let release = sum.release.as_ref();
+            (loaded.releases).extend(release.map(|release| (key.clone(), release.digest)));
+        }
+        loaded.times = rows
+            .times
+            .iter()
+            .filter(|(feeder, _)| is_in(feeder))
+            .map(|(feeder, time)| (feeder.clone(), *time))
+            .collect();
+        let bills = rows.bills.keys().filter(|key| is_in(&key.feeder));
+        loaded.periods = bills.map(|key| (key.feeder.clone(), key.period)).collect();
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
+        // Nobody takes a lease while what is under it is written.
+        let leases = self.leases.clone();
+        let table = leases.as_ref().map(SharedMemory::table);
+        let under = &transaction.leases;
+        let stands = |(shard, fence): (&Shard, &Fence)| {
+            let table = table.as_ref();
+            table.is_none_or(|table| table.stands(*shard, *fence))
+        };
+        let lost: Vec<Shard> = (under.leases.iter())
+            .filter(|(shard, fence)| !stands((shard, fence)))
+            .map(|(shard, _)| *shard)
+            .collect();
+        let writes = |feeder: &FeederId| {
+            let shard = under.shards.get(feeder);
+            let is_proved = |shard: &Shard| under.leases.contains_key(shard);
+            match &table {
+                None => true,
+                Some(_) => shard.is_some_and(|shard| is_proved(shard) && !lost.contains(shard)),
+            }
+        };
+        let mut rows = self.rows();
+        rows.write(transaction, &writes);
+        let shards = under.shards.iter().filter(|(feeder, _)| writes(feeder));
+        rows.shards
+            .extend(shards.map(|(feeder, shard)| (feeder.clone(), *shard)));
+        Ok(lost)
     }
 
     fn contributor(

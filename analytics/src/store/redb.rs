@@ -27,11 +27,11 @@ use std::io;
 use std::path::Path;
 
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase};
-use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{DeploymentId, Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
 use super::{
-    BillKey, ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow,
-    Transaction,
+    BillKey, ContributorRow, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat, SumKey,
+    SumRow, Transaction,
 };
 
 mod create;
@@ -138,6 +138,7 @@ impl Store for FileStore {
     fn load(
         &mut self,
         format: &StoreFormat,
+        _: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
         let database = self.ready()?;
@@ -149,7 +150,7 @@ impl Store for FileStore {
         Ok(loaded)
     }
 
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
         let database = self.ready()?;
         let next = self.commits + 1;
         // On an error the database is dropped, and thereby closed: redb takes no more writes after a failed one.
@@ -157,7 +158,7 @@ impl Store for FileStore {
             .map_err(|error| fault(self.medium.path(), "write to", error))?;
         self.database = Some(database);
         self.commits = next;
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn contributor(

@@ -119,7 +119,7 @@ impl Windows {
             releases: changes.releases.clone(),
             settled: settled.iter().map(|row| row.key.clone()).collect(),
             reclaimed: changes.reclaimed.clone(),
-            bills: Vec::new(),
+            ..Transaction::default()
         }
     }
 

@@ -1,43 +1,61 @@
 //! Windows read back from the store.
 
-use wire::{Digest, FeederId};
+use std::collections::BTreeSet;
+
+use wire::{Digest, FeederId, WindowStart};
 
 use super::feeder::Window;
 use super::room::Counts;
 use super::{Fingerprints, Sum, Windows};
-use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
+use crate::store::{ReleaseRow, Scope, Stage, Store, StoreError, SumKey, SumRow};
 
-/// A release that is not settled, with its digest, and the sums that are pooled with it.
-type Restored = ((SumKey, Digest), Vec<SumKey>);
+/// What is not in the windows of what was taken up.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    /// Releases that are not settled, with their digests, and the sums that are pooled with each.
+    pub(crate) releases: Vec<(SumKey, Digest, Vec<SumKey>)>,
+    /// The billing periods of which there are groups.
+    pub(crate) periods: BTreeSet<(FeederId, WindowStart)>,
+}
 
 impl Windows {
-    /// Takes up the windows in `store`, and returns the releases not yet settled. Every ciphertext and
-    /// every release is checked, and none is kept in memory.
+    /// Takes up the windows in `store` that are in scope, when nothing awaits a commit. Every ciphertext and every release is
+    /// checked, and none is kept in memory.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read, is damaged, or belongs to another plan.
-    pub(crate) fn restore(&mut self, store: &mut dyn Store) -> Result<Vec<Restored>, StoreError> {
+    pub(crate) fn restore(
+        &mut self,
+        scope: Scope<'_>,
+        store: &mut dyn Store,
+    ) -> Result<Restored, StoreError> {
         let format = self.format;
-        let loaded = store.load(&format, &mut |row| self.enter(row))?;
-        for key in &self.open {
+        let mut feeders = BTreeSet::new();
+        let loaded = store.load(&format, scope, &mut |row| {
+            if !feeders.contains(&row.key.feeder) {
+                feeders.insert(row.key.feeder.clone());
+            }
+            self.enter(row);
+        })?;
+        let is_loaded = |key: &&SumKey| feeders.contains(&key.feeder);
+        for key in self.open.iter().filter(is_loaded) {
             if let Some(sum) = self.sum(key) {
                 sum.stored(store)?;
             }
         }
-        let sums = self
-            .feeders
-            .values()
-            .flat_map(|feeder| feeder.windows.values());
-        let mut sums = sums.flat_map(Window::sums);
+        let windows = feeders.iter().filter_map(|id| self.feeders.get(id));
+        let windows = windows.flat_map(|feeder| feeder.windows.values());
+        let mut sums = windows.flat_map(Window::sums);
         let has_rests = sums.any(|sum| sum.row.stage == Stage::Pooled);
-        let mut pooled = Vec::with_capacity(loaded.releases.len());
-        for (key, _) in &loaded.releases {
-            let release = store.release(key)?;
+        let mut releases = Vec::with_capacity(loaded.releases.len());
+        for (key, digest) in loaded.releases {
+            let release = store.release(&key)?;
             let release = release.map(ReleaseRow::intact).transpose()?;
-            pooled.push(match release.filter(|_| has_rests) {
+            let pooled = match release.filter(|_| has_rests) {
                 Some(release) => release.pooled()?,
                 None => Vec::new(),
-            });
+            };
+            releases.push((key, digest, pooled));
         }
         self.trim(self.rules.max_feeders);
         for (id, time) in loaded.times {
@@ -45,11 +63,13 @@ impl Windows {
                 feeder.time = Some(time);
             }
         }
-        let feeders: Vec<_> = self.feeders.keys().cloned().collect();
         for id in &feeders {
             self.count_contributors(id, store)?;
         }
-        Ok(loaded.releases.into_iter().zip(pooled).collect())
+        Ok(Restored {
+            releases,
+            periods: loaded.periods,
+        })
     }
 
     /// Reads a feeder back that has left memory, or was never there.

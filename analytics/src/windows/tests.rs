@@ -8,7 +8,7 @@ use wire::{
 };
 
 use super::{Contribution, Due, Enrolled, FoldResult, Held, Rules, Windows};
-use crate::store::{MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat, SumKey};
+use crate::store::{MemoryStore, ReleaseRow, Scope, Stage, Store, StoreError, StoreFormat, SumKey};
 
 mod areas;
 mod changes;
@@ -472,8 +472,8 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
     fold_on(&mut store, &mut before, 2, HOUR, 0).unwrap();
 
     let mut after = windows();
-    let released = after.restore(&mut store).unwrap();
-    assert_eq!(released, [((key(0, 0), Digest([9; 32])), vec![])]);
+    let released = after.restore(Scope::All, &mut store).unwrap();
+    assert_eq!(released.releases, [(key(0, 0), Digest([9; 32]), vec![])]);
     let store = &mut store;
     assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
     for (meter, window, outcome) in [

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use analytics::store::{
-    BillKey, ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Store, StoreError,
+    BillKey, ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Scope, Store, StoreError,
     StoreFormat, SumKey, SumRow, Transaction,
 };
 use tempfile::TempDir;
-use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
 use crate::model::Kind;
 use crate::world::WORLD;
@@ -84,9 +84,10 @@ impl Store for Failing {
     fn load(
         &mut self,
         format: &StoreFormat,
+        scope: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
-        self.inner.load(format, each)
+        self.inner.load(format, scope, each)
     }
 
     fn contributor(
@@ -143,7 +144,7 @@ impl Store for Failing {
         self.inner.bills(from, most)
     }
 
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
         let error = || StoreError::Io {
             operation: "write to",
             path: "simulated".into(),
@@ -158,12 +159,12 @@ impl Store for Failing {
         let mut commits = self.commits.lock().unwrap();
         *commits += 1;
         if self.kind == Kind::Lossy && commits.is_multiple_of(4) {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.inner.commit(transaction)?;
+        let lost = self.inner.commit(transaction)?;
         match fault {
             Some(Fault::After) => Err(error()),
-            _ => Ok(()),
+            _ => Ok(lost),
         }
     }
 }

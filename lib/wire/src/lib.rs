@@ -45,6 +45,7 @@ mod keys;
 mod message;
 mod open;
 mod reason;
+mod shard;
 mod sign;
 mod topic;
 mod units;
@@ -72,6 +73,7 @@ pub use message::{
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};
+pub use shard::{MAX_SHARDS, Shard};
 pub use sign::{envelope, seal, sign};
 pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
 pub use units::{

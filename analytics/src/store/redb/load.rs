@@ -5,7 +5,7 @@ use service::failpoint;
 use wire::Digest;
 
 use super::format::{self, Reader};
-use super::read::corrupted;
+use super::read::{self, corrupted};
 use crate::store::{Loaded, Stage, SumKey, SumRow};
 
 /// Gives every sum's row to `each`, in order, and returns the rest. Rows fit each other, as those of every committed
@@ -47,6 +47,7 @@ pub(super) fn load(
         let feeder = reader.feeder(feeder.value()).map_err(corrupted)?;
         loaded.times.push((feeder, time.value()));
     }
+    loaded.periods = read::periods(view)?;
     Ok(loaded)
 }
 

@@ -1,5 +1,7 @@
 //! Reading the tables back.
 
+use std::collections::BTreeSet;
+
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
 
@@ -127,14 +129,38 @@ pub(super) fn release(
     }))
 }
 
+type BillTable = redb::ReadOnlyTable<format::BillColumns, &'static [u8]>;
+
 /// The groups of bills; none in a file of before there were any.
-fn bill_table(
-    database: &Database,
-) -> Result<Option<redb::ReadOnlyTable<format::BillColumns, &'static [u8]>>, redb::Error> {
-    match database.begin_read()?.open_table(format::BILLS) {
+fn bill_table(database: &Database) -> Result<Option<BillTable>, redb::Error> {
+    bills_of(&database.begin_read()?)
+}
+
+fn bills_of(view: &ReadTransaction) -> Result<Option<BillTable>, redb::Error> {
+    match view.open_table(format::BILLS) {
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         table => Ok(Some(table?)),
     }
+}
+
+/// The billing periods of which there are groups: the first group of each is looked up.
+pub(super) fn periods(
+    view: &ReadTransaction,
+) -> Result<BTreeSet<(FeederId, WindowStart)>, redb::Error> {
+    let mut periods = BTreeSet::new();
+    let Some(rows) = bills_of(view)? else {
+        return Ok(periods);
+    };
+    let mut from = (String::new(), 0);
+    while let Some(row) = rows.range((from.0.as_str(), from.1, "", 0, 0, 0)..)?.next() {
+        let (key, _) = row?;
+        let (feeder, period, ..) = key.value();
+        let next = (feeder.to_owned(), period.saturating_add(1));
+        let feeder = FeederId::try_from(feeder).map_err(|error| corrupted(error.to_string()))?;
+        periods.insert((feeder, WindowStart(period)));
+        from = next;
+    }
+    Ok(periods)
 }
 
 pub(super) fn bill(database: &Database, key: &BillKey) -> Result<Option<Vec<u8>>, redb::Error> {

@@ -9,8 +9,8 @@ use wire::{DeploymentId, Grid};
 
 use super::{FileStore, Inspection};
 use crate::store::{
-    ContributorRow, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat, SumKey,
-    SumRow, Transaction,
+    ContributorRow, Loaded, MemoryStore, ReleaseRow, Scope, Stage, Store, StoreError, StoreFormat,
+    SumKey, SumRow, Transaction,
 };
 use crate::windows::Windows;
 use crate::windows::tests::{
@@ -73,7 +73,7 @@ pub(super) struct Dump {
 
 pub(super) fn dump(store: &mut dyn Store) -> Result<Dump, StoreError> {
     let (mut dump, mut rows) = (Dump::default(), Vec::new());
-    dump.loaded = store.load(&store_format(), &mut |row| rows.push(row))?;
+    dump.loaded = store.load(&store_format(), Scope::All, &mut |row| rows.push(row))?;
     for row in rows {
         let SumKey {
             feeder,
@@ -202,11 +202,14 @@ fn another_deployment_layout_or_grid_is_refused_by_both_their_names() {
     let (_folder, other) = file();
     open(&other)
         .unwrap()
-        .load(&histogram(25), &mut drop)
+        .load(&histogram(25), Scope::All, &mut drop)
         .unwrap();
     let refusals = [
         (
-            open(&other).unwrap().load(&histogram(50), &mut drop).err(),
+            open(&other)
+                .unwrap()
+                .load(&histogram(50), Scope::All, &mut drop)
+                .err(),
             ["histogram with edges [25] Wh", "[50] Wh"],
         ),
         (
@@ -214,11 +217,17 @@ fn another_deployment_layout_or_grid_is_refused_by_both_their_names() {
             ["dev", "other"],
         ),
         (
-            open(&path).unwrap().load(&moments, &mut drop).err(),
+            open(&path)
+                .unwrap()
+                .load(&moments, Scope::All, &mut drop)
+                .err(),
             ["profile", "moments"],
         ),
         (
-            open(&path).unwrap().load(&coarse, &mut drop).err(),
+            open(&path)
+                .unwrap()
+                .load(&coarse, Scope::All, &mut drop)
+                .err(),
             ["1 × 3600 s", "4 × 900 s"],
         ),
     ];

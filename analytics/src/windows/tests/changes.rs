@@ -10,7 +10,7 @@ use super::{
     close_on, coefficients, digest, feeder, fold, fold_on, fold_report, key, limbs, reclaim,
     report, rules, windows, windows_with,
 };
-use crate::store::Limbs;
+use crate::store::{Limbs, Scope};
 use crate::windows::Windows;
 use crate::windows::fingerprints::Hasher;
 
@@ -149,7 +149,7 @@ fn a_feeders_time_is_written_when_it_moved_and_a_restart_moves_it_only_if_its_me
     commit(&mut store, &mut windows);
 
     let mut windows = super::windows();
-    windows.restore(&mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     assert!(windows.transaction().is_empty());
     assert_eq!(windows.feeder_time(&feeder()), Some(HOUR));
 }
@@ -173,7 +173,7 @@ fn meters_of_a_withheld_window_still_count_for_the_feeders_time_after_a_restart(
     commit(&mut store, &mut windows);
 
     let mut windows = super::windows();
-    windows.restore(&mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     fold_on(&mut store, &mut windows, 3, 6 * HOUR, 0).unwrap();
     assert_eq!(windows.feeder_time(&feeder()), Some(6 * HOUR));
 }

@@ -6,6 +6,7 @@ use super::{
     FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Stage, Store as _, close_on, fold_on, key,
     windows,
 };
+use crate::store::Scope;
 use crate::windows::{Division, Windows};
 
 /// The three meters of part 1 and the four of part 2, into which the first seven of window 0 are divided.
@@ -46,7 +47,7 @@ fn divide(store: &mut MemoryStore, windows: &mut Windows, part: u16) -> Division
 /// The windows as another process finds them.
 fn restarted(store: &mut MemoryStore) -> Windows {
     let mut windows = windows();
-    windows.restore(store).unwrap();
+    windows.restore(Scope::All, store).unwrap();
     windows
 }
 

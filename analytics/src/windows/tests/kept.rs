@@ -1,15 +1,15 @@
 //! What is kept in memory, and what is read back from the store.
 
 use proptest::prelude::*;
-use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
 use super::{
     HOUR, Stage, close, close_on, contribution, digest, feeder, fold, fold_on, key, limbs, reclaim,
     refused, report, rules, windows, windows_with,
 };
 use crate::store::{
-    BillKey, ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat,
-    SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Loaded, MemoryStore, ReleaseRow, Scope, Store, StoreError,
+    StoreFormat, SumKey, SumRow, Transaction,
 };
 use crate::windows::{FoldResult, Rules, Windows};
 
@@ -25,12 +25,13 @@ impl Store for Asked {
     fn load(
         &mut self,
         format: &StoreFormat,
+        scope: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
-        self.inner.load(format, each)
+        self.inner.load(format, scope, each)
     }
 
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
         self.inner.commit(transaction)
     }
 
@@ -123,7 +124,7 @@ fn only_who_may_have_reported_is_looked_up() {
     // After a restart those of windows that take reports are told apart in memory again.
     commit(&mut store, &mut windows);
     let mut windows = super::windows();
-    windows.restore(&mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     let late = fold_on(&mut store, &mut windows, 7, 0, 0);
     assert_eq!(
         (late, store.contributors),
@@ -180,7 +181,7 @@ proptest! {
                 6 => {
                     commit(&mut store, &mut frugal);
                     frugal = small();
-                    frugal.restore(&mut store).unwrap();
+                    frugal.restore(Scope::All, &mut store).unwrap();
                 }
                 _ => {
                     let expected = fold(&mut lavish, meter, window * HOUR, 0);

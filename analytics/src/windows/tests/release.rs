@@ -6,6 +6,7 @@ use super::{
     Enrolled, FoldResult, HOUR, IDLE_MS, MemoryStore, Rules, Stage, Store as _, Windows, close,
     digest, feeder, fold, fold_on, fold_report, key, limbs, report, rules, windows_with,
 };
+use crate::store::Scope;
 use ::release::{Dominance, Rules as ReleaseRules};
 
 /// Fourteen that wait on purpose would be in one sum with whoever is late by accident.
@@ -36,7 +37,7 @@ fn a_late_report_is_refused_and_a_window_that_is_still_open_takes_it() {
     assert!(windows.settled(&key(0, 0), Stage::Settled));
     store.commit(&windows.transaction()).unwrap();
     let mut after = by_default();
-    after.restore(&mut store).unwrap();
+    after.restore(Scope::All, &mut store).unwrap();
     assert_eq!(fold_on(&mut store, &mut after, 5, 0, 0), late);
     assert_eq!(after.open(), 0);
 }
