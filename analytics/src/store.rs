@@ -10,7 +10,7 @@
 //!
 //! [`FileStore`] is the default, one file a process. [`MemoryStore`] is for tests and trials.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use packed::layout::Shape;
 use packed::{Accumulator, Profile};
@@ -19,11 +19,10 @@ use wire::{
     WindowStart,
 };
 
-use crate::ownership::Fence;
-
 mod bill;
 mod checked;
 mod error;
+mod lease;
 mod memory;
 mod redb;
 pub use self::redb::{FileStore, Inspection};
@@ -31,6 +30,8 @@ pub(crate) use bill::BillGroup;
 pub use bill::{BillKey, BillOf};
 pub(crate) use checked::damaged;
 pub use error::StoreError;
+pub(crate) use lease::Standing;
+pub use lease::{Fence, Lease, Leased};
 pub use memory::MemoryStore;
 
 /// Names one encrypted sum.
@@ -156,18 +157,6 @@ pub struct Transaction<'a> {
     pub bills: Vec<(BillKey, Option<Vec<u8>>)>,
     /// What it is made under, where several processes share the store.
     pub leases: Leased,
-}
-
-/// The leases that a transaction is made under. Empty where a process has a store of its own.
-///
-/// A store that is shared writes a row only if the lease of its feeder's shard stands with the very fence that is given here, and
-/// proves that in the statement that writes. Every lease here is proved, also one without rows: answers depend on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Leased {
-    /// The leases.
-    pub leases: BTreeMap<Shard, Fence>,
-    /// The shard of every feeder of the transaction's rows, each in `leases`.
-    pub shards: HashMap<FeederId, Shard>,
 }
 
 impl Transaction<'_> {

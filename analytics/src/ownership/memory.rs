@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use wire::Shard;
 
-use super::{Fence, Lease, Leases, Member, Terms};
-use crate::store::{MemoryStore, StoreError};
+use super::{Leases, Member, Terms};
+use crate::store::{Fence, Lease, MemoryStore, Standing, StoreError};
 
 /// What several members share: leases, rows and a clock, which stands until it is told to go on. Clones share it too.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +17,7 @@ pub struct SharedMemory {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+struct Table {
     now: Duration,
     leases: BTreeMap<Shard, Row>,
     /// When each member was seen.
@@ -56,10 +56,10 @@ impl SharedMemory {
     /// A store with the rows that all share, which refuses what is not written under a lease that stands.
     #[must_use]
     pub fn store(&self) -> MemoryStore {
-        self.rows.fenced(self.clone())
+        self.rows.fenced(self.table.clone())
     }
 
-    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,13 +79,14 @@ impl Leases for MemoryLeases {
     }
 }
 
-impl Table {
-    /// Whether a lease stands: nobody took the shard since. Until somebody does, its owner may write, however late it is.
-    pub(crate) fn stands(&self, shard: Shard, fence: Fence) -> bool {
+impl Standing for Table {
+    fn stands(&self, shard: Shard, fence: Fence) -> bool {
         let row = self.leases.get(&shard);
         row.is_some_and(|row| row.fence == fence)
     }
+}
 
+impl Table {
     fn turn(&mut self, member: &Member, terms: &Terms) -> Vec<Lease> {
         let now = self.now;
         let until = now + terms.ttl;

@@ -1,7 +1,7 @@
 //! Ownership: which shards of the feeders a process adds for, where several share them.
 //!
 //! A shard belongs to one process at a time, which has a *lease* of it: a row in the store that all share, with the owner, a
-//! [`Fence`], and when it ends by the store's clock. A process takes a [`turn`](Leases::turn) every `analytics.lease_renew`:
+//! [`Fence`](crate::store::Fence), and when it ends by the store's clock. A process takes a [`turn`](Leases::turn) every `analytics.lease_renew`:
 //! what it holds is renewed, what nobody holds any more is taken, and what is more than its fair share is given up. Whoever
 //! takes a shard gets a greater fence than any owner before.
 //!
@@ -16,24 +16,9 @@ mod memory;
 
 use std::time::Duration;
 
-use wire::Shard;
-
-use crate::store::StoreError;
+use crate::store::{Lease, StoreError};
 
 pub use memory::{MemoryLeases, SharedMemory};
-
-/// Counts the owners of a shard: whoever takes it has a greater one than all before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fence(pub u64);
-
-/// A shard that a process holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lease {
-    /// The shard.
-    pub shard: Shard,
-    /// The fence that it was taken with.
-    pub fence: Fence,
-}
 
 /// Who takes leases.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
-use crate::ownership::{Fence, SharedMemory};
-
 use super::{
-    BillKey, ContributorRow, Limbs, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat,
-    SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Fence, Limbs, Loaded, ReleaseRow, Scope, Standing, Store, StoreError,
+    StoreFormat, SumKey, SumRow, Transaction,
 };
 
 /// Keeps all rows in memory. Clones share them, so a test can restart an engine on what the last one committed.
@@ -18,7 +16,7 @@ use super::{
 pub struct MemoryStore {
     rows: Arc<Mutex<Rows>>,
     /// The leases that what is written must be under, where several engines share the rows.
-    leases: Option<SharedMemory>,
+    leases: Option<Arc<Mutex<dyn Standing>>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +38,7 @@ struct StoredSum {
 
 impl MemoryStore {
     /// The same rows, of which only those are written whose lease stands.
-    pub(crate) fn fenced(&self, leases: SharedMemory) -> Self {
+    pub(crate) fn fenced(&self, leases: Arc<Mutex<dyn Standing>>) -> Self {
         Self {
             rows: self.rows.clone(),
             leases: Some(leases),
@@ -162,7 +160,9 @@ impl Store for MemoryStore {
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
         // Nobody takes a lease while what is under it is written.
         let leases = self.leases.clone();
-        let table = leases.as_ref().map(SharedMemory::table);
+        let table = leases
+            .as_ref()
+            .map(|leases| leases.lock().unwrap_or_else(PoisonError::into_inner));
         let under = &transaction.leases;
         let stands = |(shard, fence): (&Shard, &Fence)| {
             let table = table.as_ref();

@@ -3,7 +3,7 @@
 use redb::ReadableTable as _;
 
 use super::super::format;
-use super::{Store, StoreError, dump, file, filled, open};
+use super::{Scope, Store, StoreError, dump, file, filled, open};
 use crate::windows::tests::{
     HOUR, IDLE_MS, contribution, digest, due, fold_on, limbs, report, windows,
 };
@@ -66,7 +66,9 @@ fn a_flipped_bit_is_noticed_at_the_start() {
         damage(&path, flip);
         // The file is sound, and so are its rows.
         dump(&mut open(&path).unwrap()).unwrap();
-        let error = windows().restore(&mut open(&path).unwrap()).unwrap_err();
+        let error = windows()
+            .restore(Scope::All, &mut open(&path).unwrap())
+            .unwrap_err();
         assert_says_so(&error, what, place);
     }
 }
@@ -77,7 +79,7 @@ fn a_flipped_bit_is_noticed_when_a_report_comes_for_the_sum_and_when_it_is_due()
     filled(&path);
     let mut windows = windows();
     let mut store = open(&path).unwrap();
-    windows.restore(&mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     drop(store);
     damage(&path, flip_sums);
     let mut store = open(&path).unwrap();

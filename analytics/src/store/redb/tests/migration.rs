@@ -10,7 +10,7 @@ use super::super::format;
 use super::crash::{LOSSES, open as open_disk, read};
 use super::disk::{Disk, Fault};
 use super::{HOUR, dump, file, open, states};
-use crate::store::{Inspection, Stage, Store as _, StoreError};
+use crate::store::{Inspection, Scope, Stage, Store as _, StoreError};
 use crate::windows::FoldResult;
 use crate::windows::tests::{feeder, fold_on, windows};
 
@@ -27,7 +27,9 @@ fn a_file_of_the_present_format_is_read_as_it_was_written() {
     let expected = states().swap_remove(7);
     assert_eq!(dump(&mut open(&path).unwrap()).unwrap(), expected);
     // Its sums and releases match their digests.
-    windows().restore(&mut open(&path).unwrap()).unwrap();
+    windows()
+        .restore(Scope::All, &mut open(&path).unwrap())
+        .unwrap();
 }
 
 /// An image of a file after `change`.
@@ -105,7 +107,7 @@ fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_wi
 
         let mut store = open(&path).unwrap();
         let mut windows = windows();
-        windows.restore(&mut store).unwrap();
+        windows.restore(Scope::All, &mut store).unwrap();
         // Whether meter 1 was counted in them is not known any more.
         for window in [0, HOUR] {
             let refused = fold_on(&mut store, &mut windows, 1, window, 0);
