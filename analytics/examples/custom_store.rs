@@ -44,8 +44,9 @@ impl<S: Store> Store for Counting<S> {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
-        self.inner.contributor(feeder, window, meter)
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
+        self.inner.contributor(feeder, window, meter, digest)
     }
 
     fn contributors(
@@ -55,6 +56,15 @@ impl<S: Store> Store for Counting<S> {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
         self.inner.contributors(feeder, window, each)
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        self.inner.members(feeder, window, each)
     }
 
     fn feeder(
@@ -128,8 +138,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Transaction::default()
     })?;
 
-    let found = store.contributor(&key.feeder, key.window, &meter)?;
-    assert_eq!(found, Some((Part(0), Digest::of(b"the ciphertext"))));
+    let digest = Digest::of(b"the ciphertext");
+    let found = store.contributor(&key.feeder, key.window, &meter, &digest)?;
+    assert_eq!(found, Some((Part(0), true)));
     assert!(store.record(&key)?.is_some());
     println!(
         "{} commit, {} contributor",

@@ -10,7 +10,9 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use wire::{FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, WindowStart};
 
-use crate::store::{ContributorRow, Inspection, Stage, StoreError, SumKey, SumRow};
+use crate::store::{
+    ContributorRow, Inspection, KeptMember, Stage, StoreError, SumKey, SumRow, TableUse,
+};
 
 /// What goes to the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,6 +68,7 @@ struct Listing<'a> {
     layout: Option<&'a str>,
     grid: Option<&'a str>,
     commits: u64,
+    tables: &'a [TableUse],
     feeders: Vec<FeederLine<'a>>,
     sums: Vec<SumLine<'a>>,
 }
@@ -101,16 +104,23 @@ struct SumLine<'a> {
 #[derive(Debug, Serialize)]
 struct MeterLine<'a> {
     meter: &'a MeterId,
-    number: u32,
-    salt: Salt,
+    /// Forgotten once the sum keeps members only.
+    number: Option<u32>,
+    /// Forgotten with it.
+    salt: Option<Salt>,
+    /// Of such sums, its start.
     digest: String,
 }
 
 impl<'a> Listing<'a> {
     fn of(inspection: &'a Inspection, contributors: bool) -> Self {
-        let mut meters: HashMap<&SumKey, Vec<&ContributorRow>> = HashMap::new();
-        for row in &inspection.contributors {
-            meters.entry(&row.key).or_default().push(row);
+        let mut meters: HashMap<&SumKey, Vec<MeterLine<'_>>> = HashMap::new();
+        let contributed = inspection.contributors.iter();
+        let contributed = contributed.map(|row| (&row.key, MeterLine::contributor(row)));
+        let kept = inspection.members.iter();
+        let kept = kept.map(|row| (&row.key, MeterLine::member(row)));
+        for (key, line) in contributed.chain(kept) {
+            meters.entry(key).or_default().push(line);
         }
         let releases: HashMap<_, _> = inspection
             .loaded
@@ -119,7 +129,7 @@ impl<'a> Listing<'a> {
             .map(|(key, digest)| (key, digest.to_string()))
             .collect();
         let line = |row: &'a SumRow| {
-            let of_sum = meters.get(&row.key).map_or(&[][..], Vec::as_slice);
+            let of_sum = meters.remove(&row.key).unwrap_or_default();
             SumLine {
                 feeder: &row.key.feeder,
                 window_start: row.key.window,
@@ -131,7 +141,7 @@ impl<'a> Listing<'a> {
                 profile: row.profile.name,
                 replaces: row.replaces.map(|replaces| replaces.part),
                 release: releases.get(&row.key).cloned(),
-                meters: contributors.then(|| of_sum.iter().map(|row| meter(row)).collect()),
+                meters: contributors.then_some(of_sum),
             }
         };
         Self {
@@ -140,6 +150,7 @@ impl<'a> Listing<'a> {
             layout: inspection.layout.as_deref(),
             grid: inspection.grid.as_deref(),
             commits: inspection.commits,
+            tables: &inspection.tables,
             feeders: inspection
                 .loaded
                 .times
@@ -222,8 +233,10 @@ impl<'a> Listing<'a> {
                     meter.meter.to_string(),
                     meter.digest.clone(),
                     line.part.to_string(),
-                    meter.number.to_string(),
-                    meter.salt.to_string(),
+                    meter
+                        .number
+                        .map_or_else(String::new, |number| number.to_string()),
+                    meter.salt.map_or_else(String::new, |salt| salt.to_string()),
                 ]);
             }
         }
@@ -231,12 +244,23 @@ impl<'a> Listing<'a> {
     }
 }
 
-fn meter(row: &ContributorRow) -> MeterLine<'_> {
-    MeterLine {
-        meter: &row.meter,
-        number: row.number,
-        salt: row.salt,
-        digest: row.digest.to_string(),
+impl<'a> MeterLine<'a> {
+    fn contributor(row: &'a ContributorRow) -> Self {
+        Self {
+            meter: &row.meter,
+            number: Some(row.number),
+            salt: Some(row.salt),
+            digest: row.digest.to_string(),
+        }
+    }
+
+    fn member(row: &'a KeptMember) -> Self {
+        Self {
+            meter: &row.meter,
+            number: None,
+            salt: None,
+            digest: row.digest.clone(),
+        }
     }
 }
 

@@ -25,14 +25,17 @@ mod error;
 mod lease;
 mod memory;
 mod redb;
-pub use self::redb::{FileStore, Inspection};
+mod stage;
+pub use self::redb::{FileStore, Inspection, KeptMember, TableUse};
 pub(crate) use bill::BillGroup;
 pub use bill::{BillKey, BillOf};
+pub use checked::ReleaseRow;
 pub(crate) use checked::damaged;
 pub use error::StoreError;
 pub(crate) use lease::Standing;
 pub use lease::{Fence, Lease, Leased};
 pub use memory::MemoryStore;
+pub use stage::{Replaces, SHORT_DIGEST, Stage};
 
 /// Names one encrypted sum.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,39 +69,6 @@ pub struct SumRow {
     pub replaces: Option<Replaces>,
 }
 
-/// What a sum replaces: some of the contributors of a part that the operator could not open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replaces {
-    /// The part that did not open.
-    pub part: Part,
-    /// The least and the greatest [rank](wire::ContributorSet::rank) of the meters of that part that this sum is over.
-    pub ranks: (u64, u64),
-    /// How many meters these are.
-    pub meters: u32,
-}
-
-/// Where a sum is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Takes reports.
-    Open,
-    /// Due, but with too few contributors to be released; still takes reports.
-    Held,
-    /// Its release exists and awaits the operator's receipt.
-    Released,
-    /// It was added to the rest of an area, whose release awaits the operator's receipt under the name of another feeder.
-    Pooled,
-    /// The operator took its release.
-    Settled,
-    /// It is in no total and never will be: the operator refused its release for good, or too few reports came.
-    Refused,
-    /// The operator could not open it: other parts of the window replace it. Its contributors are those whose reports have
-    /// not come again.
-    Divided,
-    /// An earlier version of this program made it, and who is in it is no longer known: its window takes no reports.
-    Closed,
-}
-
 /// One contributor of a sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContributorRow {
@@ -112,19 +82,6 @@ pub struct ContributorRow {
     pub salt: Salt,
     /// SHA-256 of the ciphertext that was folded.
     pub digest: Digest,
-}
-
-/// A release: the exact bytes that are sent until the operator settles them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseRow {
-    /// The sum it releases.
-    pub key: SumKey,
-    /// SHA-256 of the sum's limbs, which the operator's receipt names.
-    pub digest: Digest,
-    /// The signed message.
-    pub bytes: bytes::Bytes,
-    /// SHA-256 of the message.
-    pub bytes_digest: Digest,
 }
 
 /// What a transaction does to a sum's ciphertext.
@@ -250,7 +207,8 @@ pub trait Store: Send {
     /// caller may only repeat the same transaction, or more than it.
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError>;
 
-    /// The part a meter is in and the digest of its report, if it reported the window.
+    /// The part a meter is in, if it reported the window, and whether its report there is the one of this digest. Once a sum
+    /// [remembers only membership](Stage::keeps_members), the first [`SHORT_DIGEST`] bytes decide.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -259,9 +217,11 @@ pub trait Store: Send {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError>;
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError>;
 
-    /// Gives every contributor of a window, over all its parts, to `each`.
+    /// Gives every contributor of a window, over all its parts, to `each`, but for those of sums that
+    /// [remember only membership](Stage::keeps_members).
     ///
     /// # Errors
     /// [`StoreError`].
@@ -270,6 +230,17 @@ pub trait Store: Send {
         feeder: &FeederId,
         window: WindowStart,
         each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError>;
+
+    /// Gives every contributor of a window in a sum that [remembers only membership](Stage::keeps_members) to `each`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
     ) -> Result<(), StoreError>;
 
     /// Gives the rows of every sum of a feeder to `each`, ascending by key, and returns the feeder's time.

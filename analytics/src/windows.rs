@@ -243,20 +243,21 @@ impl Windows {
         digest: Digest,
         store: &mut dyn Store,
     ) -> Result<Option<Part>, StoreError> {
-        let earlier = self.earlier(feeder, window, meter, store)?;
-        Ok(earlier.and_then(|(part, earlier)| (earlier == digest).then_some(part)))
+        let earlier = self.earlier(feeder, window, meter, digest, store)?;
+        Ok(earlier.and_then(|(part, is_same)| is_same.then_some(part)))
     }
 
-    /// What is remembered of a meter's report of a window.
+    /// The part of the window that the meter is in, and whether its report there is the one of this digest.
     fn earlier(
         &self,
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
+        digest: Digest,
         store: &mut dyn Store,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
+    ) -> Result<Option<(Part, bool)>, StoreError> {
         let Some(known) = self.feeders.get(feeder) else {
-            return store.contributor(feeder, window, meter);
+            return store.contributor(feeder, window, meter, &digest);
         };
         let Some(known) = known.windows.get(&window) else {
             return Ok(None);
@@ -265,8 +266,8 @@ impl Windows {
             return Ok(None);
         }
         match self.changes.contributor(feeder, window, meter) {
-            Some(earlier) => Ok(Some(earlier)),
-            None => store.contributor(feeder, window, meter),
+            Some((part, earlier)) => Ok(Some((part, earlier == digest))),
+            None => store.contributor(feeder, window, meter, &digest),
         }
     }
 

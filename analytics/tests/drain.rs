@@ -78,8 +78,9 @@ impl Store for Gate {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
-        self.inner.contributor(feeder, window, meter)
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
+        self.inner.contributor(feeder, window, meter, digest)
     }
 
     fn contributors(
@@ -89,6 +90,15 @@ impl Store for Gate {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
         self.inner.contributors(feeder, window, each)
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        self.inner.members(feeder, window, each)
     }
 
     fn feeder(
@@ -436,7 +446,9 @@ async fn what_was_taken_is_committed_and_answered_before_the_end() {
     within(&mut scene.analytics).await.unwrap().unwrap();
     let mut store = gate.inner.clone();
     let (feeder, meter) = ("feeder-1".parse().unwrap(), "meter-1".parse().unwrap());
-    let kept = store.contributor(&feeder, WINDOW, &meter).unwrap();
+    let kept = store
+        .contributor(&feeder, WINDOW, &meter, &Digest([0; 32]))
+        .unwrap();
     assert!(kept.is_some());
 }
 

@@ -108,6 +108,41 @@ fn a_stopped_process_store_is_listed() {
     assert_eq!(value["layout"], "profile");
 }
 
+/// Of what is settled, its members are listed with the start of their digests.
+#[test]
+fn the_members_of_a_settled_sum_are_listed() {
+    let state = tempfile::tempdir().unwrap();
+    let mut running = store(state.path());
+    let mut rows = Vec::new();
+    let shape = Shape::new(Layout::Profile, 4).unwrap();
+    let grid = Grid::new(3600, 4).unwrap();
+    let format = StoreFormat { shape, grid };
+    running
+        .load(&format, Scope::All, &mut |row| rows.push(row))
+        .unwrap();
+    rows[0].stage = Stage::Settled;
+    let settled = Transaction {
+        sums: rows.into_iter().map(|row| (row, Limbs::Gone)).collect(),
+        ..Transaction::default()
+    };
+    running.commit(&settled).unwrap();
+    let seen = || {
+        let json = inspect(state.path(), &["--output", "json", "--contributors"]);
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap()
+    };
+    let while_it_runs = seen();
+    drop(running);
+    for value in [while_it_runs, seen()] {
+        let meter = &value["sums"][0]["meters"][1];
+        assert_eq!(meter["meter"], "meter-b", "{value}");
+        assert_eq!(meter["digest"], "cd".repeat(8));
+        assert!(meter["number"].is_null() && meter["salt"].is_null());
+        let tables = value["tables"].as_array().unwrap();
+        let members = tables.iter().find(|line| line["table"] == "members");
+        assert_eq!(members.unwrap()["rows"], 1);
+    }
+}
+
 #[test]
 fn a_store_that_is_missing_is_said_to_be_and_not_made() {
     let state = tempfile::tempdir().unwrap();

@@ -5,7 +5,20 @@ use packed::Accumulator;
 use sha2::{Digest as _, Sha256};
 use wire::Digest;
 
-use super::{ReleaseRow, StoreError, SumKey, SumRow};
+use super::{StoreError, SumKey, SumRow};
+
+/// A release: the exact bytes that are sent until the operator settles them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRow {
+    /// The sum it releases.
+    pub key: SumKey,
+    /// SHA-256 of the sum's limbs, which the operator's receipt names.
+    pub digest: Digest,
+    /// The signed message.
+    pub bytes: bytes::Bytes,
+    /// SHA-256 of the message.
+    pub bytes_digest: Digest,
+}
 
 /// Bytes of the digest at the start of a record.
 const DIGEST: usize = 32;

@@ -1,11 +1,14 @@
 //! A store in memory: it survives the engine, not the process.
 
+mod contributors;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
+use self::contributors::Contributors;
 use super::{
     BillKey, ContributorRow, Fence, Limbs, Loaded, ReleaseRow, Scope, Standing, Store, StoreError,
     StoreFormat, SumKey, SumRow, Transaction,
@@ -22,7 +25,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Rows {
     sums: BTreeMap<SumKey, StoredSum>,
-    contributors: BTreeMap<(FeederId, WindowStart), BTreeMap<MeterId, ContributorRow>>,
+    contributors: Contributors,
     times: BTreeMap<FeederId, u64>,
     bills: BTreeMap<BillKey, Vec<u8>>,
     /// The shard that each feeder was last written in, if any.
@@ -53,11 +56,8 @@ impl MemoryStore {
 impl Rows {
     /// Writes what of a transaction is of feeders that it may write.
     fn write(&mut self, transaction: &Transaction<'_>, writes: &dyn Fn(&FeederId) -> bool) {
-        for (row, limbs) in transaction
-            .sums
-            .iter()
-            .filter(|(row, _)| writes(&row.key.feeder))
-        {
+        let sums = transaction.sums.iter();
+        for (row, limbs) in sums.filter(|(row, _)| writes(&row.key.feeder)) {
             let sum = self
                 .sums
                 .entry(row.key.clone())
@@ -73,15 +73,7 @@ impl Rows {
                 Limbs::Gone => sum.record = None,
             }
         }
-        for added in transaction
-            .contributors
-            .iter()
-            .filter(|row| writes(&row.key.feeder))
-        {
-            let window = (added.key.feeder.clone(), added.key.window);
-            let meters = self.contributors.entry(window).or_default();
-            meters.insert(added.meter.clone(), added.clone());
-        }
+        self.contributors.write(transaction, writes);
         for (feeder, time) in transaction
             .times
             .iter()
@@ -110,7 +102,6 @@ impl Rows {
         {
             self.sums
                 .retain(|key, _| key.feeder != *feeder || key.window != *window);
-            self.contributors.remove(&(feeder.clone(), *window));
         }
         for (key, record) in transaction
             .bills
@@ -193,11 +184,10 @@ impl Store for MemoryStore {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
         let rows = self.rows();
-        let meters = rows.contributors.get(&(feeder.clone(), window));
-        let row = meters.and_then(|meters| meters.get(meter));
-        Ok(row.map(|row| (row.key.part, row.digest)))
+        Ok(rows.contributors.find((feeder, window), meter, digest))
     }
 
     fn contributors(
@@ -207,10 +197,22 @@ impl Store for MemoryStore {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
         let rows = self.rows();
-        let meters = rows.contributors.get(&(feeder.clone(), window));
-        for row in meters.into_iter().flat_map(BTreeMap::values) {
-            each(row.clone());
-        }
+        rows.contributors
+            .rows(feeder, window)
+            .cloned()
+            .for_each(each);
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        let rows = self.rows();
+        let members = rows.contributors.members(feeder, window);
+        members.cloned().for_each(each);
         Ok(())
     }
 

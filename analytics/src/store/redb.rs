@@ -9,10 +9,12 @@
 //! * Commits have two phases (two `fsync`s). With one phase, a damaged newest commit looks like a torn one, and the
 //!   file falls back to the commit before: reports that were answered would be gone without a word. With two, it is
 //!   refused.
-//! * Opening verifies the checksum of every page, since everything is read at start anyway.
+//! * Each commit records which pages are in use (64 kB a gigabyte). So a file that a killed process left is opened at once, whatever
+//!   its size: without the record, redb reads every page of it. Nor is every page verified at a start, but only by
+//!   `analytics inspect`: what is read is checked row by row, as `checked` and `pieces` say.
 //! * A new store is complete under another name before it gets its own, so a short, empty or alien file is never
 //!   taken for a new one.
-//! * After a failed write the file is closed, opened and verified before the commit is repeated, and refused if it is
+//! * After a failed write the file is closed, opened and verified, every page of it, before the commit is repeated, and refused if it is
 //!   not the same file as before.
 //! * Space of deleted rows is used again, so the file stays as large as the most it ever held.
 //!
@@ -26,7 +28,7 @@
 use std::io;
 use std::path::Path;
 
-use redb::{Builder, Database, ReadTransaction, ReadableDatabase};
+use redb::Database;
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
 use super::{
@@ -40,19 +42,21 @@ mod format;
 mod inspect;
 mod load;
 mod medium;
+mod members;
 mod migrate;
+mod open;
 mod overlay;
+mod pieces;
 mod read;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod write;
 use fault::fault;
-pub use inspect::Inspection;
+pub use inspect::{Inspection, TableUse};
 use medium::{Medium, OnDisk};
-
-/// Bytes of the file that redb keeps in memory. Half of it may await a commit, and what does not fit there is written
-/// twice: a commit that touches 1,000 feeders rewrites 14 MB of sums.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+use open::{bind, builder, checking, connect, guarded, meta, view};
+pub use read::KeptMember;
 
 /// A durable store in one file.
 #[derive(Debug)]
@@ -88,7 +92,11 @@ impl FileStore {
     }
 
     fn open_on(mut medium: Box<dyn Medium>, deployment: &DeploymentId) -> Result<Self, StoreError> {
-        let (database, commits) = connect(medium.as_mut(), deployment)?;
+        let (database, commits) = match connect(medium.as_mut(), builder(), deployment) {
+            // It may be the record of pages in use that is damaged: the check makes another.
+            Err(StoreError::Corrupt { .. }) => connect(medium.as_mut(), checking(), deployment)?,
+            opened => opened?,
+        };
         Ok(Self {
             medium,
             deployment: deployment.clone(),
@@ -99,7 +107,7 @@ impl FileStore {
 
     /// Opens what a failed commit closed, and sees that it is the same file before or after that commit.
     fn reopen(&mut self) -> Result<Database, StoreError> {
-        let (database, commits) = connect(self.medium.as_mut(), &self.deployment)?;
+        let (database, commits) = connect(self.medium.as_mut(), checking(), &self.deployment)?;
         if commits == self.commits || commits == self.commits + 1 {
             return Ok(database);
         }
@@ -118,7 +126,8 @@ impl FileStore {
             Some(database) => database,
             None => self.reopen()?,
         };
-        let read = read(&database).map_err(|error| fault(self.medium.path(), "read", error));
+        let read = guarded(|| read(&database));
+        let read = read.map_err(|error| fault(self.medium.path(), "read", error));
         self.database = Some(database);
         read
     }
@@ -144,7 +153,7 @@ impl Store for FileStore {
         let database = self.ready()?;
         let path = self.medium.path();
         bind(&database, path, format)?;
-        let loaded = view(&database).and_then(|view| load::load(&view, each));
+        let loaded = guarded(|| load::load(&view(&database)?, each));
         let loaded = loaded.map_err(|error| fault(path, "read", error))?;
         self.database = Some(database);
         Ok(loaded)
@@ -154,7 +163,7 @@ impl Store for FileStore {
         let database = self.ready()?;
         let next = self.commits + 1;
         // On an error the database is dropped, and thereby closed: redb takes no more writes after a failed one.
-        write::transaction(&database, transaction, next)
+        guarded(|| write::transaction(&database, transaction, next))
             .map_err(|error| fault(self.medium.path(), "write to", error))?;
         self.database = Some(database);
         self.commits = next;
@@ -166,8 +175,9 @@ impl Store for FileStore {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
-        self.read(|database| read::contributor(database, feeder, window, meter))
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
+        self.read(|database| read::contributor(database, feeder, window, meter, digest))
     }
 
     fn contributors(
@@ -177,6 +187,15 @@ impl Store for FileStore {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
         self.read(|database| read::contributors(database, feeder, window, each))
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        self.read(|database| read::members(database, feeder, window, each))
     }
 
     fn feeder(
@@ -211,83 +230,4 @@ impl Store for FileStore {
         let file = self.medium.path().metadata();
         file.map_or(0, |file| file.len())
     }
-}
-
-/// What is committed now.
-fn view(database: &impl ReadableDatabase) -> Result<ReadTransaction, redb::Error> {
-    Ok(database.begin_read()?)
-}
-
-fn meta(database: &Database) -> Result<read::Meta, redb::Error> {
-    read::meta(&view(database)?)
-}
-
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(true);
-    builder
-}
-
-/// Opens and verifies what `medium` holds; returns it with its count of commits.
-fn connect(
-    medium: &mut dyn Medium,
-    deployment: &DeploymentId,
-) -> Result<(Database, u64), StoreError> {
-    let opened = medium.open(builder()).map_err(redb::Error::from);
-    let path = medium.path();
-    let database = opened.map_err(|error| fault(path, "open", error))?;
-    let meta = meta(&database).map_err(|error| fault(path, "open", error))?;
-    let expected = deployment.as_str();
-    expect(path, format::DEPLOYMENT_KEY, &meta.deployment, expected)?;
-    match migrate::migrate(&database, path, &meta.format)? {
-        Some(migrated) => tracing::warn!(
-            path = %path.display(), from = meta.format, to = format::FORMAT,
-            closed = migrated.sums, withheld = migrated.held,
-            "store migrated: the windows in it take no more reports, and sums with too few meters are withheld for good"
-        ),
-        None => expect(path, format::FORMAT_KEY, &meta.format, format::FORMAT)?,
-    }
-    Ok((database, meta.commits))
-}
-
-/// Compares layout and grid with those in the file; a new file takes them.
-fn bind(database: &Database, path: &Path, format: &StoreFormat) -> Result<(), StoreError> {
-    let expected = [
-        (format::LAYOUT_KEY, format.shape.to_string()),
-        (format::GRID_KEY, format::grid_text(format.grid)),
-    ];
-    let meta = meta(database).map_err(|error| fault(path, "read", error))?;
-    if let (Some(layout), Some(grid)) = (&meta.layout, &meta.grid) {
-        for ((what, expected), found) in expected.iter().zip([layout, grid]) {
-            expect(path, what, found, expected)?;
-        }
-        return Ok(());
-    }
-    let write = || {
-        let mut changes = database.begin_write()?;
-        changes.set_two_phase_commit(true);
-        {
-            let mut meta = changes.open_table(format::META)?;
-            for (key, value) in &expected {
-                meta.insert(*key, value.as_str())?;
-            }
-        }
-        changes.commit()?;
-        Ok(())
-    };
-    write().map_err(|error| fault(path, "write to", error))
-}
-
-fn expect(path: &Path, what: &'static str, found: &str, expected: &str) -> Result<(), StoreError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(StoreError::Mismatch {
-        path: path.to_owned(),
-        what,
-        found: found.to_owned(),
-        expected: expected.to_owned(),
-    })
 }

@@ -102,6 +102,8 @@ pub(super) struct Window {
     /// Whether it takes no reports: the operator refused a part because another service has released the window, or an
     /// earlier version of this program made its sums.
     pub(super) collected: bool,
+    /// Whether the store keeps members only of a sum of it.
+    pub(super) has_members: bool,
     /// There while a sum takes reports or awaits the operator's receipt.
     pub(super) active: Option<Box<Active>>,
 }

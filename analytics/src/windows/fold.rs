@@ -37,10 +37,15 @@ impl Windows {
         let report = contribution.report;
         self.recall(&report.feeder, store)?;
         if !failpoint::sabotaged("dedup")
-            && let Some((part, earlier)) =
-                self.earlier(&report.feeder, report.window, &report.meter, store)?
+            && let Some((part, is_same)) = self.earlier(
+                &report.feeder,
+                report.window,
+                &report.meter,
+                contribution.digest,
+                store,
+            )?
         {
-            if earlier != contribution.digest {
+            if !is_same {
                 return Ok(FoldResult::Refused(Reason::Conflict));
             }
             return self.fold_again(part, contribution, active_ms, store);

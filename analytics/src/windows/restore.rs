@@ -130,6 +130,14 @@ impl Windows {
                 continue;
             }
             let mut seen = Fingerprints::default();
+            if window.has_members {
+                store.members(id, *start, &mut |meter| {
+                    seen.insert(hasher.of(&meter));
+                    if counts {
+                        feeder.ahead.reported(&meter, end);
+                    }
+                })?;
+            }
             let mut active = window.active.as_mut().filter(|_| takes);
             store.contributors(id, *start, &mut |row| {
                 seen.insert(hasher.of(&row.meter));
@@ -171,6 +179,7 @@ impl Windows {
             window.epoch = Some(row.epoch);
         }
         window.collected |= row.stage == Stage::Closed;
+        window.has_members |= row.stage.keeps_members() && row.contributors > 0;
         use Stage::{Held, Open, Pooled, Released};
         if !matches!(row.stage, Open | Held | Released | Pooled) {
             return;

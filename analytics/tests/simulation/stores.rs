@@ -95,11 +95,12 @@ impl Store for Failing {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
         if forgets(self.kind, meter) {
             return Ok(None);
         }
-        self.inner.contributor(feeder, window, meter)
+        self.inner.contributor(feeder, window, meter, digest)
     }
 
     fn contributors(
@@ -112,6 +113,20 @@ impl Store for Failing {
         self.inner.contributors(feeder, window, &mut |row| {
             if !forgets(kind, &row.meter) {
                 each(row);
+            }
+        })
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        let kind = self.kind;
+        self.inner.members(feeder, window, &mut |meter| {
+            if !forgets(kind, &meter) {
+                each(meter);
             }
         })
     }

@@ -46,7 +46,7 @@ pub(super) fn initialise(
 ) -> Result<(), redb::Error> {
     let database = builder.create_with_backend(backend)?;
     let mut changes = database.begin_write()?;
-    changes.set_two_phase_commit(true);
+    changes.set_quick_repair(true);
     {
         let mut meta = changes.open_table(format::META)?;
         meta.insert(format::FORMAT_KEY, format::FORMAT)?;
@@ -57,6 +57,7 @@ pub(super) fn initialise(
         changes.open_table(format::SUMS)?;
         changes.open_table(format::LIMBS)?;
         changes.open_table(format::CONTRIBUTORS)?;
+        format::open_members(&changes)?;
         changes.open_table(format::RELEASES)?;
         changes.open_table(format::TIMES)?;
     }

@@ -43,3 +43,8 @@ pub(super) fn fault(path: &Path, operation: &'static str, error: redb::Error) ->
         },
     }
 }
+
+/// Something in the file is not as it was written.
+pub(super) fn corrupted(problem: String) -> redb::Error {
+    redb::Error::Corrupted(problem)
+}

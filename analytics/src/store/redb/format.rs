@@ -4,7 +4,7 @@
 //! [`FORMAT`] and a step in `migrate`.
 
 use packed::Profile;
-use redb::TableDefinition;
+use redb::{TableDefinition, WriteTransaction};
 use wire::{
     Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
 };
@@ -12,7 +12,7 @@ use wire::{
 use crate::store::{BillKey, ContributorRow, Replaces, Stage, SumKey, SumRow};
 
 /// Version of the tables below.
-pub(super) const FORMAT: &str = "3";
+pub(super) const FORMAT: &str = "4";
 
 /// What the rows mean, as text by name.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
@@ -23,9 +23,17 @@ pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("co
 pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
 /// The record of each sum that takes reports: digest and packed ciphertext.
 pub(super) const LIMBS: TableDefinition<SumColumns, &[u8]> = TableDefinition::new("limbs");
-/// Part, number, salt and digest by feeder, window and meter: the key holds a meter to one report a window, whatever the part.
+/// Part, number, salt and digest by feeder, window and meter: the key holds a meter to one report a window, whatever the part. Of
+/// sums that keep members only it has none: those are in the next three tables.
 pub(super) const CONTRIBUTORS: TableDefinition<MeterColumns, ContributorColumns> =
     TableDefinition::new("contributors");
+/// Where the members of a sum are in its feeder's stream: start and length.
+pub(super) const MEMBERS: TableDefinition<SumColumns, MembersColumns> =
+    TableDefinition::new("members");
+/// The feeders' streams, a check and up to 4,000 bytes by feeder and piece.
+pub(super) const PIECES: TableDefinition<PieceColumns, &[u8]> = TableDefinition::new("pieces");
+/// The seat of a meter on its feeder, and a check.
+pub(super) const SEATS: TableDefinition<SeatColumns, (u32, u32)> = TableDefinition::new("seats");
 /// Digest of the sum, digest of the message and the message of each release that the operator has not answered for good.
 pub(super) const RELEASES: TableDefinition<SumColumns, ReleaseColumns> =
     TableDefinition::new("releases");
@@ -54,6 +62,10 @@ pub(super) type RowColumns = (
 pub(super) type RowOf<'a> = <RowColumns as redb::Value>::SelfType<'a>;
 pub(super) type MeterColumns = (&'static str, u64, &'static str);
 pub(super) type ContributorColumns = (u16, u32, &'static [u8; 8], &'static [u8; 32]);
+pub(super) type MembersColumns = (u64, u32);
+pub(super) type PieceColumns = (&'static str, u64);
+/// Feeder, meter.
+pub(super) type SeatColumns = (&'static str, &'static str);
 pub(super) type ReleaseColumns = (&'static [u8; 32], &'static [u8; 32], &'static [u8]);
 
 /// Meta: [`FORMAT`].
@@ -66,6 +78,14 @@ pub(super) const LAYOUT_KEY: &str = "layout";
 pub(super) const GRID_KEY: &str = "grid";
 /// Counter: transactions committed.
 pub(super) const COMMITS: &str = "commits";
+
+/// Makes the tables of members.
+pub(super) fn open_members(changes: &WriteTransaction) -> Result<(), redb::Error> {
+    changes.open_table(MEMBERS)?;
+    changes.open_table(PIECES)?;
+    changes.open_table(SEATS)?;
+    Ok(())
+}
 
 /// A grid as meta has it.
 pub(super) fn grid_text(grid: Grid) -> String {
@@ -95,6 +115,17 @@ pub(super) fn meters_of(
     window: WindowStart,
 ) -> std::ops::Range<(&str, u64, &str)> {
     (feeder.as_str(), window.0, "")..(feeder.as_str(), window.0 + 1, "")
+}
+
+/// A feeder's stream before piece `end` as a range of keys.
+pub(super) fn pieces_of(feeder: &str, end: u64) -> std::ops::Range<(&str, u64)> {
+    (feeder, 0)..(feeder, end)
+}
+
+/// A feeder's seats as a range of keys.
+pub(super) fn seats_of(feeder: &str) -> std::ops::RangeInclusive<(&str, &str)> {
+    // No id has a character beyond ASCII.
+    (feeder, "")..=(feeder, "\u{10ffff}")
 }
 
 pub(super) fn bill_columns(key: &BillKey) -> (&str, u64, &str, u32, u64, u64) {

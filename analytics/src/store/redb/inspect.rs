@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use redb::{ConcurrencyMode, ReadTransaction};
+use redb::{ConcurrencyMode, ReadTransaction, ReadableTableMetadata as _, TableHandle as _};
 
 use super::fault::fault;
 use super::overlay::Overlay;
-use super::{builder, load, meta, migrate, read, view};
+use super::{builder, checking, load, meta, migrate, read, view};
 use crate::store::{ContributorRow, Loaded, StoreError, SumRow};
 
 /// What a store's file holds.
@@ -24,10 +24,25 @@ pub struct Inspection {
     pub commits: u64,
     /// Every sum, in the order of feeder, window and part.
     pub sums: Vec<SumRow>,
-    /// Every contributor, in the order of feeder, window and meter, if they were asked for.
+    /// Every contributor of sums that do not keep members only, in the order of feeder, window and meter, if they were asked for.
     pub contributors: Vec<ContributorRow>,
+    /// Every member of the others, in the order of sums and seats, if they were asked for.
+    pub members: Vec<read::KeptMember>,
+    /// What each table takes, in the order of names.
+    pub tables: Vec<TableUse>,
     /// Feeders' times, and the releases that await the operator's receipt.
     pub loaded: Loaded,
+}
+
+/// What a table takes.
+#[derive(Debug, serde::Serialize)]
+pub struct TableUse {
+    /// Its name.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of the pages it has.
+    pub bytes: u64,
 }
 
 impl Inspection {
@@ -46,7 +61,7 @@ impl Inspection {
     fn of_stopped(path: &Path, contributors: bool) -> Result<Self, StoreError> {
         let failed = |error| fault(path, "read", error);
         let overlay = Overlay::open(path).map_err(|error| failed(error.into()))?;
-        let database = builder().create_with_backend(overlay);
+        let database = checking().create_with_backend(overlay);
         let database = database.map_err(|error| failed(error.into()))?;
         let format = meta(&database).map_err(failed)?.format;
         // The overlay keeps it from the file.
@@ -69,13 +84,19 @@ impl Inspection {
         let meta = read::meta(view)?;
         let mut sums = Vec::new();
         let loaded = load::load(view, &mut |row| sums.push(row))?;
+        load::count_all(view, &sums)?;
         Ok(Self {
             format: meta.format,
             deployment: meta.deployment,
             layout: meta.layout,
             grid: meta.grid,
             commits: meta.commits,
+            members: match contributors {
+                true => read::all_members(view, &sums)?,
+                false => Vec::new(),
+            },
             sums,
+            tables: tables(view)?,
             contributors: match contributors {
                 true => read::all_contributors(view)?,
                 false => Vec::new(),
@@ -83,4 +104,19 @@ impl Inspection {
             loaded,
         })
     }
+}
+
+fn tables(view: &ReadTransaction) -> Result<Vec<TableUse>, redb::Error> {
+    let mut tables = Vec::new();
+    for handle in view.list_tables()? {
+        let table = handle.name().to_owned();
+        let open = view.open_untyped_table(handle)?;
+        let stats = open.stats()?;
+        tables.push(TableUse {
+            table,
+            rows: open.len()?,
+            bytes: stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes(),
+        });
+    }
+    Ok(tables)
 }

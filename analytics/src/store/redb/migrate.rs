@@ -1,13 +1,16 @@
-//! Files of earlier formats. None of what is open in them can go on: their ciphertexts are of another ring, and nobody reads
-//! their releases any more. So they must be drained; then the windows in them take no more reports, because who is in them
-//! is forgotten, and the feeders' times stay, so that what was reclaimed is refused for good.
+//! Files of earlier formats.
+//!
+//! Format 3 goes on as it is; of sums that keep members only it has all contributors. None of what is open in files of before can go
+//! on: their ciphertexts are of another ring, and nobody reads their releases any more. So they must be drained; then the windows in
+//! them take no more reports, because who is in them is forgotten, and the feeders' times stay, so that what was reclaimed is refused
+//! for good.
 //!
 //! | format | columns of `sums` |
 //! |---|---|
 //! | 1 | epoch, plan version, clamped, missing, stage |
 //! | 2, early | epoch, plan version, clamped, missing, earliest and latest sealing, stage |
 //! | 2 | epoch, plan version, contributors, clamped, missing, earliest and latest sealing, stage |
-//! | 3 | as in [`mod@format`] |
+//! | 3, 4 | as in [`mod@format`] |
 //!
 //! The early form of 2 has the same number because the program changed the columns without counting on; the types of the
 //! columns, which the file names, tell the two apart.
@@ -22,17 +25,20 @@ use redb::{
 };
 use wire::{KeyEpoch, PlanVersion, UnixMillis};
 
-use super::fault::fault;
+use super::fault::{corrupted, fault};
 use super::format::{self, Reader, SumColumns};
-use super::read::corrupted;
+use super::members;
 use crate::store::{Stage, StoreError, SumRow};
 
 type FirstColumns = (u32, u64, u64, u64, u8);
 type EarlyColumns = (u32, u64, u64, u64, u64, u64, u8);
 type SecondColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
 
-/// Formats that are migrated.
-const EARLIER: [&str; 2] = ["1", "2"];
+/// Formats that are migrated once they are drained.
+const DRAINED: [&str; 2] = ["1", "2"];
+
+/// The format that has all contributors.
+const WHOLE: &str = "3";
 
 /// Stages of all earlier formats, by number.
 const STAGES: [Stage; 4] = [Stage::Open, Stage::Held, Stage::Released, Stage::Settled];
@@ -42,17 +48,23 @@ const CONTRIBUTORS: TableDefinition<format::MeterColumns, (u16, &[u8; 32])> =
     TableDefinition::new("contributors");
 const RELEASES: TableDefinition<SumColumns, (&[u8; 32], &[u8])> = TableDefinition::new("releases");
 
-/// What was in a file of an earlier format.
+/// What became of a file.
 #[derive(Debug)]
-pub(super) struct Migrated {
-    /// Its sums, whose windows take no more reports.
-    pub(super) sums: usize,
-    /// Those of them that had too few meters, and now never get more: reports of the earlier version no longer come.
-    pub(super) held: usize,
+pub(super) enum Migrated {
+    /// It has the present format.
+    No,
+    /// Nothing in it has changed but the room it takes.
+    Whole,
+    /// All of its windows take no more reports.
+    Closed {
+        /// Its sums.
+        sums: usize,
+        /// Those of them that had too few meters, and now never get more: reports of the earlier version no longer come.
+        held: usize,
+    },
 }
 
-/// Brings a file of the earlier format `found` to the present one. Returns what was in it; nothing for one of another
-/// format.
+/// Brings a file of the earlier format `found` to the present one; one of another format stays as it is.
 ///
 /// # Errors
 /// [`StoreError::Undrained`] if something in it is open, and what the medium or the file makes fail. Nothing has changed
@@ -61,9 +73,13 @@ pub(super) fn migrate(
     database: &Database,
     path: &Path,
     found: &str,
-) -> Result<Option<Migrated>, StoreError> {
-    if !EARLIER.contains(&found) {
-        return Ok(None);
+) -> Result<Migrated, StoreError> {
+    if found == WHOLE {
+        shrink(database).map_err(|error| fault(path, "migrate", error))?;
+        return Ok(Migrated::Whole);
+    }
+    if !DRAINED.contains(&found) {
+        return Ok(Migrated::No);
     }
     let sums = sums(database).map_err(|error| fault(path, "read", error))?;
     let count = |stage| sums.iter().filter(|row| row.stage == stage).count();
@@ -77,10 +93,31 @@ pub(super) fn migrate(
         });
     }
     rewrite(database, &sums).map_err(|error| fault(path, "migrate", error))?;
-    Ok(Some(Migrated {
+    Ok(Migrated::Closed {
         sums: sums.len(),
         held: count(Stage::Held),
-    }))
+    })
+}
+
+/// Keeps members only of the sums of which that is enough.
+fn shrink(database: &Database) -> Result<(), redb::Error> {
+    let mut rows = Vec::new();
+    let view = database.begin_read()?;
+    let mut reader = Reader::default();
+    for row in view.open_table(format::SUMS)?.iter()? {
+        let (key, columns) = row?;
+        let row = reader.row(key.value(), columns.value());
+        rows.push(row.map_err(corrupted)?);
+    }
+    let mut changes = database.begin_write()?;
+    changes.set_quick_repair(true);
+    format::open_members(&changes)?;
+    members::shrink(&changes, rows.iter())?;
+    changes
+        .open_table(format::META)?
+        .insert(format::FORMAT_KEY, format::FORMAT)?;
+    changes.commit()?;
+    Ok(())
 }
 
 /// The sums of a file of an earlier format, in whichever of the three forms they are.
@@ -136,7 +173,7 @@ where
 /// Writes the tables of the present format, in which all of `sums` are closed.
 fn rewrite(database: &Database, sums: &[SumRow]) -> Result<(), redb::Error> {
     let mut changes = database.begin_write()?;
-    changes.set_two_phase_commit(true);
+    changes.set_quick_repair(true);
     let old_sums: TableDefinition<SumColumns, FirstColumns> = TableDefinition::new("sums");
     changes.delete_table(old_sums)?;
     changes.delete_table(CONTRIBUTORS)?;
@@ -153,6 +190,7 @@ fn rewrite(database: &Database, sums: &[SumRow]) -> Result<(), redb::Error> {
         }
         changes.open_table(format::LIMBS)?;
         changes.open_table(format::CONTRIBUTORS)?;
+        format::open_members(&changes)?;
         changes.open_table(format::RELEASES)?;
         let mut meta = changes.open_table(format::META)?;
         meta.remove("profile")?;

@@ -5,8 +5,21 @@ use std::collections::BTreeSet;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
 
+use super::fault::corrupted;
 use super::format::{self, Reader};
+use super::members::Lookup;
 use crate::store::{BillKey, ContributorRow, ReleaseRow, SumKey, SumRow};
+
+/// A contributor of a sum that keeps members only.
+#[derive(Debug)]
+pub struct KeptMember {
+    /// The sum.
+    pub key: SumKey,
+    /// The meter.
+    pub meter: MeterId,
+    /// The start of the digest of its report, in hexadecimal.
+    pub digest: String,
+}
 
 /// What the rows of a file mean.
 #[derive(Debug)]
@@ -49,18 +62,54 @@ pub(super) fn all_contributors(view: &ReadTransaction) -> Result<Vec<Contributor
     rows.collect()
 }
 
+/// Every member of `sums`, which are in order.
+pub(super) fn all_members(
+    view: &ReadTransaction,
+    sums: &[SumRow],
+) -> Result<Vec<KeptMember>, redb::Error> {
+    let lookup = Lookup::in_view(view)?;
+    let mut all = Vec::new();
+    for sums in sums.chunk_by(|one, other| one.key.feeder == other.key.feeder) {
+        let names = lookup.names(&sums[0].key.feeder)?;
+        for SumRow { key, .. } in sums {
+            for (seat, digest) in lookup.members(key)? {
+                let meter = names.get(&seat).cloned();
+                let nobody =
+                    || corrupted(format!("nobody of feeder {} has seat {seat}", key.feeder));
+                all.push(KeptMember {
+                    key: key.clone(),
+                    meter: meter.ok_or_else(nobody)?,
+                    digest: digest.map(|byte| format!("{byte:02x}")).concat(),
+                });
+            }
+        }
+    }
+    Ok(all)
+}
+
 pub(super) fn contributor(
     database: &Database,
     feeder: &FeederId,
     window: WindowStart,
     meter: &MeterId,
-) -> Result<Option<(Part, Digest)>, redb::Error> {
-    let rows = database.begin_read()?.open_table(format::CONTRIBUTORS)?;
-    let row = rows.get((feeder.as_str(), window.0, meter.as_str()))?;
-    Ok(row.map(|columns| {
-        let (part, _, _, digest) = columns.value();
-        (Part(part), Digest(*digest))
-    }))
+    digest: &Digest,
+) -> Result<Option<(Part, bool)>, redb::Error> {
+    let view = database.begin_read()?;
+    let rows = view.open_table(format::CONTRIBUTORS)?;
+    if let Some(columns) = rows.get((feeder.as_str(), window.0, meter.as_str()))? {
+        let (part, _, _, found) = columns.value();
+        return Ok(Some((Part(part), *found == digest.0)));
+    }
+    Lookup::in_view(&view)?.find((feeder, window), meter, digest)
+}
+
+pub(super) fn members(
+    database: &Database,
+    feeder: &FeederId,
+    window: WindowStart,
+    each: &mut dyn FnMut(MeterId),
+) -> Result<(), redb::Error> {
+    Lookup::in_view(&database.begin_read()?)?.of_window(feeder, window, each)
 }
 
 pub(super) fn contributors(
@@ -194,8 +243,4 @@ pub(super) fn bills(
         });
     }
     Ok(keys)
-}
-
-pub(super) fn corrupted(problem: String) -> redb::Error {
-    redb::Error::Corrupted(problem)
 }

@@ -2,7 +2,7 @@
 
 use redb::{Database, WriteTransaction};
 
-use super::format;
+use super::{format, members};
 use crate::store::{Limbs, Transaction};
 
 /// One transaction. Every row is absolute, so that writing it again changes nothing.
@@ -12,7 +12,7 @@ pub(super) fn transaction(
     commit: u64,
 ) -> Result<(), redb::Error> {
     let mut changes = database.begin_write()?;
-    changes.set_two_phase_commit(true);
+    changes.set_quick_repair(true);
     {
         let mut sums = changes.open_table(format::SUMS)?;
         let mut limbs = changes.open_table(format::LIMBS)?;
@@ -54,7 +54,11 @@ pub(super) fn transaction(
             releases.retain_in(parts(), |_, _| false)?;
             contributors.retain_in(format::meters_of(feeder, *window), |_, _| false)?;
         }
-        bills(&changes, transaction)?;
+    }
+    members::shrink(&changes, transaction.sums.iter().map(|(row, _)| row))?;
+    members::forget(&changes, &transaction.reclaimed)?;
+    bills(&changes, transaction)?;
+    {
         changes
             .open_table(format::COUNTERS)?
             .insert(format::COMMITS, commit)?;

@@ -40,7 +40,8 @@ impl Store for Asked {
         feeder: &FeederId,
         window: WindowStart,
         meter: &MeterId,
-    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
         self.contributors += 1;
         if self.broken {
             return Err(StoreError::Io {
@@ -49,7 +50,7 @@ impl Store for Asked {
                 source: std::io::ErrorKind::Other.into(),
             });
         }
-        self.inner.contributor(feeder, window, meter)
+        self.inner.contributor(feeder, window, meter, digest)
     }
 
     fn contributors(
@@ -59,6 +60,15 @@ impl Store for Asked {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
         self.inner.contributors(feeder, window, each)
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        self.inner.members(feeder, window, each)
     }
 
     fn feeder(

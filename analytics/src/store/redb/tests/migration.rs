@@ -17,19 +17,42 @@ use crate::windows::tests::{feeder, fold_on, windows};
 const FIRST: &[u8] = include_bytes!("../kept/sums-1.redb");
 const EARLY: &[u8] = include_bytes!("../kept/sums-2-early.redb");
 const SECOND: &[u8] = include_bytes!("../kept/sums-2.redb");
-const PRESENT: &[u8] = include_bytes!("../kept/sums-3.redb");
+const THIRD: &[u8] = include_bytes!("../kept/sums-3.redb");
+const PRESENT: &[u8] = include_bytes!("../kept/sums-4.redb");
 
 /// What is written today must be read tomorrow: another meaning of a column needs another format.
 #[test]
 fn a_file_of_the_present_format_is_read_as_it_was_written() {
     let (_folder, path) = file();
     fs::write(&path, PRESENT).unwrap();
+    assert_goes_on(&path);
+}
+
+/// The file is what the first seven commits of [`act`](super::act) make, and its sums and releases match their digests.
+fn assert_goes_on(path: &Path) {
     let expected = states().swap_remove(7);
-    assert_eq!(dump(&mut open(&path).unwrap()).unwrap(), expected);
-    // Its sums and releases match their digests.
+    assert_eq!(dump(&mut open(path).unwrap()).unwrap(), expected);
     windows()
-        .restore(Scope::All, &mut open(&path).unwrap())
+        .restore(Scope::All, &mut open(path).unwrap())
         .unwrap();
+}
+
+/// Nothing of it is drained: it has open and released sums. Those that are settled lose nothing that is asked for again.
+#[test]
+fn a_file_with_all_contributors_goes_on_with_members_of_the_sums_that_are_settled() {
+    let (_folder, path) = file();
+    fs::write(&path, THIRD).unwrap();
+    let before = Inspection::of(&path, true).unwrap();
+    assert_eq!(before.format, "3");
+    assert_eq!(fs::read(&path).unwrap(), THIRD, "inspecting changed it");
+    assert_goes_on(&path);
+    let after = Inspection::of(&path, true).unwrap();
+    assert_eq!(after.format, "4");
+    assert_eq!(after.members.len(), 3);
+    assert_eq!(
+        format!("{:?}", after.members),
+        format!("{:?}", before.members)
+    );
 }
 
 /// An image of a file after `change`.
@@ -94,7 +117,7 @@ fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_wi
         assert_eq!(fs::read(&path).unwrap(), kept, "inspecting changed it");
         let dumped = dump(&mut open(&path).unwrap()).unwrap();
         assert_eq!(dump(&mut open(&path).unwrap()).unwrap(), dumped);
-        assert_eq!(Inspection::of(&path, false).unwrap().format, "3");
+        assert_eq!(Inspection::of(&path, false).unwrap().format, "4");
         let rows = dumped
             .sums
             .iter()
@@ -178,7 +201,8 @@ fn format_of(path: &Path) -> String {
 
 #[test]
 fn a_crash_during_a_migration_leaves_a_file_that_can_be_migrated() {
-    for (kept, _) in all_drained() {
+    let kept = all_drained().map(|(kept, _)| kept);
+    for kept in kept.into_iter().chain([THIRD.to_vec()]) {
         let whole = Disk::holding(kept.clone());
         drop(open_disk(&whole).unwrap());
         let expected = read(&whole);
