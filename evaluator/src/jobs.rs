@@ -99,10 +99,10 @@ impl Shared {
 
     fn bit(&self, index: usize) -> Result<Lwe, JobError> {
         let comparison = &self.job.comparison;
-        let intervals = comparison.intervals();
-        let interval = usize::from(comparison.first) + index % intervals;
+        let intervals = &comparison.intervals;
+        let interval = usize::from(intervals[index % intervals.len()]);
         let number = comparison.numbers[index];
-        let difference = match pair(comparison.sums.len(), index / intervals) {
+        let difference = match pair(comparison.sums.len(), index / intervals.len()) {
             None => Difference::new(&self.job.sums[0], interval, number),
             Some((one, other)) => Difference::new(&self.job.sums[one], interval, number)
                 .zip(Difference::new(&self.job.sums[other], interval, 0))

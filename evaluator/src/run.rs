@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use compare::Lwe;
+use packed::sum::without_readings;
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::trust::{PlanKeeper, PlanWait};
@@ -257,16 +258,22 @@ impl Evaluator {
         Ok(())
     }
 
-    /// What shows the operator a sum that is kept.
+    /// What shows the operator a sum that is kept: nothing that a reading could be decrypted from.
     fn question(&self, message: &Bytes) -> Option<Bytes> {
         let unverified = wire::decode_shared::<Sum>(message, message.len()).ok()?;
+        let sum = unverified.claimed();
+        let held = self.plan.current()?;
+        let shape = held
+            .encoding(held.plan.feeder(&sum.feeder, sum.window)?)
+            .shape;
+        let shown = without_readings(&shape, unverified.claimed_limbs()).ok()?;
         let question = Question {
-            feeder: unverified.claimed().feeder.clone(),
+            feeder: sum.feeder.clone(),
             sum: unverified.signed_part(),
         };
         let topic = self.topics.of(&Topic::Question);
         let deployment = &self.settings.deployment.id;
-        let (sealed, _) = wire::seal(&question, None, deployment, &topic, &self.key);
+        let (sealed, _) = wire::seal(&question, Some(&shown), deployment, &topic, &self.key);
         Some(sealed.into())
     }
 

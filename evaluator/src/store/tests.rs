@@ -20,7 +20,7 @@ fn comparison(feeders: &[&FeederId]) -> Comparison {
         epoch: KeyEpoch(1),
         window: WINDOW,
         sums: feeders.iter().map(sum).collect(),
-        first: 0,
+        intervals: vec![0],
         multiplier: 1,
         numbers: vec![7],
     }

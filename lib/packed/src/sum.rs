@@ -4,7 +4,8 @@
 //! is `Σx = Σv·2^t + Σr` over the integers. `Σr` is replaced by its mean, `n(2^t − 1)/2`; its
 //! deviation from that is part of the [noise](crate::noise). So `Σv mod q` is all that has to travel.
 
-use crate::bits::{PackError, unpack};
+use crate::bits::{PackError, pack, unpack};
+use crate::layout::Shape;
 use crate::{Profile, RING};
 
 /// Bytes of a packed sum that carries this many coefficients, a multiple of eight: that many
@@ -12,6 +13,18 @@ use crate::{Profile, RING};
 #[must_use]
 pub const fn sum_len(coefficients: usize) -> usize {
     RING.packed_len(coefficients + RING.dimension)
+}
+
+/// A packed sum without what readings are decrypted from: its `c0` is zero but in the counts of readings and in the zero checks.
+///
+/// # Errors
+/// [`PackError`] where it is no packed sum of this shape.
+pub fn without_readings(shape: &Shape, packed_sum: &[u8]) -> Result<Vec<u8>, PackError> {
+    let coefficients = shape.coefficients();
+    let mut words = unpack(&RING, coefficients + RING.dimension, packed_sum)?;
+    words[..shape.presence().start].fill(0);
+    words[shape.presence().end..shape.checks().start].fill(0);
+    pack(&RING, &words)
 }
 
 /// The ciphertext of a sum, as residues modulo `q`.

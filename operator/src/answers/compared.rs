@@ -156,8 +156,9 @@ fn bits(result: &Result) -> &[bool] {
 
 /// When an interval begins: windows that are days have whole intervals too.
 fn start(result: &Result, index: usize) -> u64 {
-    let first = result.found.as_ref().map_or(0, |found| found.first);
-    result.window_start.0 + (u64::from(first) + index as u64) * u64::from(result.interval_s)
+    let found = result.found.as_ref();
+    let interval = found.and_then(|found| found.intervals.get(index));
+    result.window_start.0 + u64::from(*interval.unwrap_or(&0)) * u64::from(result.interval_s)
 }
 
 fn over(result: &Result) -> Vec<Over> {

@@ -1,9 +1,10 @@
 //! Comparisons of sums that nobody opens: what the operator gives the evaluator for them, once, and the bits that come back.
 //!
 //! The sum of a feeder with a rating goes from analytics to the evaluator, and the operator never has it. It sees what analytics
-//! signed of it: who is in it, and the ciphertext's hash. It holds that against the rules of release as it would a sum that it is to
-//! open, makes durable that these contributors are compared, and gives the evaluator the sum of their masks with the threshold in it.
-//! What comes back is an encrypted bit for each interval.
+//! signed of it: who is in it, and the ciphertext's hash; and of the ciphertext what the counts of readings and the zero checks are
+//! opened from. It holds that against the rules of release as it would a sum that it is to open, makes durable that these contributors
+//! are compared, and gives the evaluator, for each interval in which enough of them had a reading, the sum of their masks with the
+//! threshold in it. What comes back is an encrypted bit for each of them.
 //!
 //! # Layout
 //! * `Comparer`: on its thread · `question`: may a sum be compared, and with what · `ranking`: several with each other
@@ -63,6 +64,8 @@ pub(crate) struct Comparer {
     topics: Topics,
     release: release::Rules,
     future_tolerance: Duration,
+    /// Under one key, of sums that were to be compared; as many again may fail to open that were to be opened.
+    max_refusals: u32,
     clock: SharedClock,
 }
 
@@ -101,6 +104,7 @@ impl Comparer {
             topics,
             release: settings.release.rules(settings.plan.minimum_group()),
             future_tolerance: settings.analytics.future_tolerance,
+            max_refusals: settings.operator.max_refusals,
             clock,
         })
     }

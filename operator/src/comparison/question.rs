@@ -15,6 +15,7 @@ use super::ledger::{ComparisonLedgerError, Kind};
 use super::result::Result;
 use super::{Comparer, Prepared, largest, minus, plus};
 use crate::metrics;
+use crate::open::Shown;
 use crate::plan::members::Members;
 use crate::release::answers::Signer;
 use crate::release::opening::Opening;
@@ -31,6 +32,17 @@ pub(crate) struct Asked {
     pub members: Arc<Members>,
 }
 
+/// A sum that the evaluator has.
+struct Verified {
+    sum: Sum,
+    digest: Digest,
+    /// What analytics signed.
+    signed: Bytes,
+    /// Its limbs [without readings](packed::sum::without_readings), as far as the evaluator can be believed: analytics signed the digest of
+    /// the whole. What is opened of them tells a spoilt sum, and intervals in which too few had a reading.
+    limbs: Bytes,
+}
+
 /// The feeder that a message names, to look its meters up. Nothing of it is verified.
 pub(crate) fn named(payload: &Bytes) -> Option<wire::FeederId> {
     let unverified = wire::decode_shared::<Question>(payload, payload.len());
@@ -43,7 +55,12 @@ impl Comparer {
         &mut self,
         asked: &Asked,
     ) -> std::result::Result<Vec<(String, Bytes)>, ComparisonLedgerError> {
-        let (sum, digest, signed) = match self.verified(asked) {
+        let Verified {
+            sum,
+            digest,
+            signed,
+            limbs,
+        } = match self.verified(asked) {
             Ok(Some(verified)) => verified,
             // There is no evaluator, or no keys yet: it asks again.
             Ok(None) => return Ok(Vec::new()),
@@ -64,21 +81,34 @@ impl Comparer {
                 false => vec![self.refuse(&sum, digest, Reason::Conflict)],
             });
         }
-        let prepared = self
-            .judge(&sum, digest, asked)
-            .and_then(|()| self.prepare(&sum, digest, asked));
-        match prepared {
+        if let Some(reason) = self.ledger.refused(&sum)? {
+            return Ok(vec![self.refuse(&sum, digest, reason)]);
+        }
+        let judged = match self.ledger.refusals(sum.epoch)? < self.max_refusals {
+            true => self.judge(&sum, digest, asked),
+            false => Err(Reason::KeySpent),
+        };
+        if let Err(reason) = judged {
+            return Ok(vec![self.refuse(&sum, digest, reason)]);
+        }
+        // What is decrypted from here on leaves this process only after it is on disk that these contributors are spent.
+        match self.prepare((&sum, &limbs), digest, asked) {
             Ok(prepared) => {
                 self.ledger.keep(&sum, digest, &signed)?;
                 let given = self.give(prepared, Kind::OverRating)?;
                 Ok(vec![self.receipt(&sum, digest, SumStatus::Taken), given])
             }
-            Err(reason) => Ok(vec![self.refuse(&sum, digest, reason)]),
+            Err(reason) => {
+                if reason.is_final() {
+                    self.ledger.refuse(&sum, reason)?;
+                }
+                Ok(vec![self.refuse(&sum, digest, reason)])
+            }
         }
     }
 
     /// The sum that the evaluator has, as analytics signed it; none without an evaluator.
-    fn verified(&self, asked: &Asked) -> std::result::Result<Option<(Sum, Digest, Bytes)>, Reason> {
+    fn verified(&self, asked: &Asked) -> std::result::Result<Option<Verified>, Reason> {
         let (Some(key), Some(_)) = (&self.evaluator, &self.secret) else {
             return Ok(None);
         };
@@ -86,8 +116,8 @@ impl Comparer {
         let topic = self.topics.of(&Topic::Question);
         let question = unverified
             .and_then(|unverified| unverified.verify(&self.deployment, &topic, key))
-            .map_err(|error| error.reason())?
-            .message;
+            .map_err(|error| error.reason())?;
+        let (question, limbs) = (question.message, question.limbs);
         let signed = Detached::<Sum>::decode(&question.sum).map_err(|error| error.reason())?;
         let claimed = signed.claimed();
         if claimed.feeder != question.feeder {
@@ -99,7 +129,12 @@ impl Comparer {
         let topic = self.topics.closed_sum(&question.feeder);
         let verified = signed.verify(&self.deployment, &topic, &key);
         let (sum, digest) = verified.map_err(|error| error.reason())?;
-        Ok(digest.map(|digest| (sum, digest, question.sum)))
+        Ok(digest.map(|digest| Verified {
+            sum,
+            digest,
+            signed: question.sum,
+            limbs,
+        }))
     }
 
     /// Holds the sum against the rules of release, as one that is to be opened.
@@ -133,7 +168,7 @@ impl Comparer {
 
     fn prepare(
         &mut self,
-        sum: &Sum,
+        (sum, limbs): (&Sum, &[u8]),
         digest: Digest,
         asked: &Asked,
     ) -> std::result::Result<Prepared, Reason> {
@@ -141,7 +176,7 @@ impl Comparer {
         let setting = plan.feeder(&sum.feeder, sum.window);
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
         let rating_wh = setting.rating_wh.ok_or(Reason::WrongTopic)?;
-        let masks = self.opener.masks(sum, plan, &asked.members)?;
+        let Shown { present, masks } = self.opener.shown((sum, limbs), plan, &asked.members)?;
         let quantum_wh = masks.encoding.quantum_wh;
         let threshold = rating_wh.div_ceil(quantum_wh);
         let largest = largest(&asked.members, &sum.set, (plan.interval_s, quantum_wh));
@@ -151,8 +186,14 @@ impl Comparer {
         let scale = scale.ok_or(Reason::CapacityAboveReference)?;
         let offset = (u128::from(threshold) << bits) % u128::from(RING.modulus);
         let grid = plan.grid().map_err(|_| Reason::NotReady)?;
-        let intervals = usize::from(grid.intervals(sum.window));
-        let numbers = masks.words.iter().take(intervals);
+        let min_meters = asked.min_meters.of(sum.window);
+        let intervals = (0..grid.intervals(sum.window)).zip(present);
+        let intervals = intervals.filter(|(_, present)| *present >= min_meters);
+        let intervals: Vec<u16> = intervals.map(|(interval, _)| interval).collect();
+        if intervals.is_empty() {
+            return Err(Reason::MinMeters);
+        }
+        let number = |interval: &u16| plus(masks.words[usize::from(*interval)], offset as u64);
         let comparison = Comparison {
             epoch: sum.epoch,
             window: sum.window,
@@ -161,9 +202,9 @@ impl Comparer {
                 part: sum.part,
                 digest,
             }],
-            first: 0,
+            numbers: intervals.iter().map(number).collect(),
+            intervals,
             multiplier: scale.multiplier,
-            numbers: numbers.map(|masks| plus(*masks, offset as u64)).collect(),
         };
         let margin_wh = scale.margin * quantum_wh as f64;
         let result = Result::over_rating(sum, (plan.interval_s, rating_wh), margin_wh);

@@ -1,7 +1,6 @@
 //! Which of several sums is the largest: each pair is compared, and what comes of it is their order.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -94,7 +93,10 @@ enum Refusal {
     Ranked(FeederId),
     #[error("feeders {0} and {1} have another scale or key: only sums of one can be subtracted")]
     Scale(FeederId, FeederId),
-    #[error("the window has no interval {0}")]
+    #[error(
+        "interval {0} of the window was not compared for all of these feeders: there is none, or fewer than plan.min_meters of a \
+         feeder had a reading in it"
+    )]
     Interval(u16),
     #[error("of two to eight feeders there is an order, not of {0}")]
     Count(usize),
@@ -111,6 +113,8 @@ struct Candidate {
     masks: Masks,
     /// The most that its contributors can have consumed, in quanta.
     largest: u64,
+    /// Those that were compared with its rating: in the others too few had a reading.
+    intervals: Vec<u16>,
 }
 
 impl Comparer {
@@ -152,6 +156,14 @@ impl Comparer {
             if self.ledger.asked(&sum, Kind::Ranking)?.is_some() {
                 return Ok(Err(Refusal::Ranked(feeder.clone())));
             }
+            let compared = self.ledger.asked(&sum, Kind::OverRating)?;
+            let compared = compared.and_then(|(_, sealed)| {
+                let unverified = wire::decode_shared::<Comparison>(&sealed, sealed.len());
+                Some(unverified.ok()?.claimed().intervals.clone())
+            });
+            let Some(intervals) = compared else {
+                return Ok(Err(Refusal::NoSum(feeder.clone())));
+            };
             let masks = match self.opener.masks(&sum, &asked.plan, members) {
                 Ok(masks) => masks,
                 Err(reason) => return Ok(Err(Refusal::Unusable(feeder.clone(), reason))),
@@ -162,6 +174,7 @@ impl Comparer {
                 sum,
                 digest,
                 masks,
+                intervals,
             });
         }
         Ok(Ok(candidates))
@@ -180,12 +193,14 @@ fn prepare(candidates: &[Candidate], asked: &Asked) -> std::result::Result<Prepa
         ));
     }
     let window = asked.request.window;
-    let grid = asked.plan.grid().map_err(|_| Refusal::Interval(0))?;
-    let intervals = match asked.request.interval {
-        None => 0..grid.intervals(window),
-        Some(interval) if interval < grid.intervals(window) => interval..interval + 1,
-        Some(interval) => return Err(Refusal::Interval(interval)),
+    let of_all = |interval: &&u16| {
+        let is_asked = asked.request.interval.is_none_or(|only| only == **interval);
+        is_asked && (candidates.iter()).all(|other| other.intervals.contains(interval))
     };
+    let intervals: Vec<u16> = first.intervals.iter().filter(of_all).copied().collect();
+    if intervals.is_empty() {
+        return Err(Refusal::Interval(asked.request.interval.unwrap_or(0)));
+    }
     let two = |of: &dyn Fn(&Candidate) -> u64| {
         let mut all: Vec<u64> = candidates.iter().map(of).collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
@@ -209,9 +224,9 @@ fn prepare(candidates: &[Candidate], asked: &Asked) -> std::result::Result<Prepa
         epoch: first.sum.epoch,
         window,
         sums: sums.collect(),
-        first: intervals.start,
-        multiplier: scale.multiplier,
         numbers: numbers(candidates, &intervals),
+        intervals,
+        multiplier: scale.multiplier,
     };
     let margin_wh = scale.margin * first.masks.encoding.quantum_wh as f64;
     let feeders = candidates
@@ -226,15 +241,15 @@ fn prepare(candidates: &[Candidate], asked: &Asked) -> std::result::Result<Prepa
 }
 
 /// Of every pair, what to take off the difference of each interval.
-fn numbers(candidates: &[Candidate], intervals: &Range<u16>) -> Vec<u64> {
+fn numbers(candidates: &[Candidate], intervals: &[u16]) -> Vec<u64> {
     let mut numbers = Vec::new();
     for (index, one) in candidates.iter().enumerate() {
         for other in &candidates[index + 1..] {
-            let number = |interval: u16| {
-                let at = usize::from(interval);
+            let number = |interval: &u16| {
+                let at = usize::from(*interval);
                 difference(one.masks.words[at], other.masks.words[at])
             };
-            numbers.extend(intervals.clone().map(number));
+            numbers.extend(intervals.iter().map(number));
         }
     }
     numbers

@@ -43,11 +43,11 @@ pub(crate) struct Result {
 /// What the bits say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Found {
-    /// The first interval of the window that was compared.
-    pub first: u16,
-    /// Of a single feeder, whether each interval is at the rating or over it; else empty.
+    /// The intervals of the window that were compared. The others are withheld: fewer than the minimum group had a reading.
+    pub intervals: Vec<u16>,
+    /// Of a single feeder, whether it was at the rating or over it in each of the intervals; else empty.
     pub over: Vec<bool>,
-    /// Of several, the places of the feeders in [`Result::feeders`], the largest first, for each interval; else empty.
+    /// Of several, the places of the feeders in [`Result::feeders`], the largest first, for each of the intervals; else empty.
     pub order: Vec<Vec<usize>>,
 }
 
@@ -102,9 +102,9 @@ impl Found {
     /// From the signs of a comparison's differences: pair after pair, an equal number of intervals each.
     pub(super) fn of(comparison: &Comparison, negative: &[bool]) -> Self {
         let sums = comparison.sums.len();
-        let intervals = comparison.intervals();
+        let intervals = comparison.intervals.len();
         let mut found = Self {
-            first: comparison.first,
+            intervals: comparison.intervals.clone(),
             over: Vec::new(),
             order: Vec::new(),
         };
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn comparison(sums: usize, intervals: usize) -> Comparison {
+    fn comparison(sums: usize, intervals: &[u16]) -> Comparison {
         let sum = |index| ComparedSum {
             feeder: format!("feeder-{index}").parse().unwrap(),
             part: Part(0),
@@ -154,18 +154,19 @@ mod tests {
             epoch: KeyEpoch(1),
             window: WindowStart(0),
             sums: (0..sums).map(sum).collect(),
-            first: 2,
+            intervals: intervals.to_vec(),
             multiplier: 1,
             numbers: Vec::new(),
         };
-        comparison.numbers = vec![0; intervals * comparison.pairs()];
+        comparison.numbers = vec![0; intervals.len() * comparison.pairs()];
         comparison
     }
 
     #[test]
     fn a_bit_is_1_where_a_sum_is_below_its_rating() {
-        let found = Found::of(&comparison(1, 3), &[true, false, true]);
-        assert_eq!((found.first, found.over), (2, vec![false, true, false]));
+        let found = Found::of(&comparison(1, &[2, 3, 5]), &[true, false, true]);
+        assert_eq!(found.intervals, [2, 3, 5]);
+        assert_eq!(found.over, [false, true, false]);
         assert_eq!(found.order, Vec::<Vec<usize>>::new());
     }
 
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn an_order_follows_from_all_pairs() {
         let negative = [true, false, true, false, false, true];
-        let found = Found::of(&comparison(3, 2), &negative);
+        let found = Found::of(&comparison(3, &[0, 1]), &negative);
         assert_eq!(found.order, [[1, 2, 0], [0, 2, 1]]);
         assert!(found.over.is_empty());
     }

@@ -1,4 +1,4 @@
-use packed::sum::lift;
+use packed::sum::{lift, without_readings};
 use service::{Settings, SystemClock};
 use sha2::{Digest as _, Sha256};
 use wire::{Question, Sum, SumReceipt, SumStatus};
@@ -6,7 +6,7 @@ use wire::{Question, Sum, SumReceipt, SumStatus};
 use super::*;
 use crate::enrolment::message::tests::{deployment, signing, topics};
 use crate::keys::keyring::FIRST_EPOCH;
-use crate::testing::fleet::{Fleet, Scene, readings, truth};
+use crate::testing::fleet::{Fleet, Readings, Scene, readings, truth};
 
 /// In quarter hours, of a rating of 40 kW.
 const RATING_WH: u64 = 10_000;
@@ -49,7 +49,10 @@ impl World {
     }
 
     fn sum(&self, meters: u32) -> (Sum, Vec<u8>) {
-        let readings = readings(meters, 96);
+        self.sum_of(readings(meters, 96))
+    }
+
+    fn sum_of(&self, readings: Vec<Readings>) -> (Sum, Vec<u8>) {
         let reports = self.fleet.reports(self.window, true, &readings);
         let limbs = self.fleet.limbs(reports.iter().map(|report| (1, report)));
         (self.fleet.sum(self.window, 0, &reports), limbs)
@@ -61,6 +64,16 @@ impl World {
     }
 
     fn ask_signed_for(&mut self, topic: &str, sum: &Sum, limbs: &[u8]) -> Vec<(String, Bytes)> {
+        let shown = without_readings(&self.fleet.encoding().shape, limbs).unwrap();
+        self.ask_showing(&shown, topic, (sum, limbs))
+    }
+
+    fn ask_showing(
+        &mut self,
+        shown: &[u8],
+        topic: &str,
+        (sum, limbs): (&Sum, &[u8]),
+    ) -> Vec<(String, Bytes)> {
         let (sealed, _) = wire::seal(sum, Some(limbs), &deployment(), topic, &signing(3));
         let unverified = wire::decode::<Sum>(&sealed, sealed.len()).unwrap();
         let question = Question {
@@ -68,7 +81,7 @@ impl World {
             sum: unverified.signed_part(),
         };
         let topic = topics().of(&Topic::Question);
-        let (sealed, _) = wire::seal(&question, None, &deployment(), &topic, &signing(9));
+        let (sealed, _) = wire::seal(&question, Some(shown), &deployment(), &topic, &signing(9));
         let asked = question::Asked {
             payload: sealed.into(),
             plan: self.fleet.plan.clone(),
@@ -180,4 +193,72 @@ fn a_sum_that_analytics_signed_to_be_opened_is_not_compared() {
     let (sum, limbs) = world.sum(15);
     let topic = topics().sum(&sum.feeder);
     assert_eq!(world.ask_signed_for(&topic, &sum, &limbs), []);
+}
+
+/// An interval in which one household had a reading would be a question about that household.
+#[test]
+fn an_interval_in_which_too_few_had_a_reading_is_not_compared() {
+    let mut world = World::new(&Scene::default());
+    let mut all = readings(15, 96);
+    all[0][7] = None;
+    for readings in &mut all {
+        readings[90] = None;
+    }
+    let (sum, limbs) = world.sum_of(all);
+    let answers = world.ask_about(&sum, &limbs);
+    let compared = comparison(&answers[1]);
+    let expected: Vec<u16> = (0..96).filter(|k| ![7, 90].contains(k)).collect();
+    assert_eq!(compared.intervals, expected);
+    assert_eq!(compared.numbers.len(), 94);
+    // None at all: then there is no comparison, and asking again changes nothing.
+    world.window = world.fleet.window(4);
+    let one = readings(15, 96).into_iter().enumerate();
+    let one = one.map(|(meter, readings)| match meter {
+        0 => readings,
+        _ => vec![None; 96],
+    });
+    let (sum, limbs) = world.sum_of(one.collect());
+    for _ in 0..2 {
+        let answers = world.ask_about(&sum, &limbs);
+        let refused = SumStatus::Rejected(wire::Reason::MinMeters);
+        assert_eq!((status(&answers[0]), answers.len()), (refused, 1));
+    }
+}
+
+#[test]
+fn a_spoilt_sum_is_not_compared_and_each_counts_against_the_key() {
+    let mut world = World::new(&Scene::default());
+    world.comparer.max_refusals = 2;
+    let shape = world.fleet.encoding().shape;
+    let one = 1 << world.fleet.encoding().profile.scale_bits;
+    let spoilt = [shape.checks().start, shape.presence().start];
+    let refused = |reason| [SumStatus::Rejected(reason)];
+    for (window, place) in (3..).zip(spoilt) {
+        world.window = world.fleet.window(window);
+        let (sum, limbs) = world.sum(15);
+        let bad = world.fleet.tamper(&limbs, &[(place, one / 2)], &[]);
+        // The second time it comes whole: it is spent.
+        for limbs in [&bad, &limbs] {
+            let answers = world.ask_about(&sum, limbs);
+            let found: Vec<_> = answers.iter().map(status).collect();
+            assert_eq!(found, refused(wire::Reason::NotOpened), "{place}");
+        }
+    }
+    world.window = world.fleet.window(5);
+    let answers = world.ask(15);
+    let found: Vec<_> = answers.iter().map(status).collect();
+    assert_eq!(found, refused(wire::Reason::KeySpent));
+    world.comparer.max_refusals = 3;
+    assert_eq!(status(&world.ask(15)[0]), SumStatus::Taken);
+}
+
+/// Whoever has the key and the masks must not be shown a reading's coefficient.
+#[test]
+fn a_question_that_shows_readings_is_refused() {
+    let mut world = World::new(&Scene::default());
+    let (sum, limbs) = world.sum(15);
+    let topic = topics().closed_sum(&sum.feeder);
+    let answers = world.ask_showing(&limbs, &topic, (&sum, &limbs));
+    let refused = SumStatus::Rejected(wire::Reason::LimbOutOfRange);
+    assert_eq!((status(&answers[0]), answers.len()), (refused, 1));
 }

@@ -112,17 +112,12 @@ impl Encoding {
                 actual: residues.len(),
             });
         }
-        let tolerance = GRID_SIGMAS * sigma * f64::from(contributors).sqrt();
+        let tolerance = tolerance(sigma, contributors);
         let mut on_grid = true;
-        let mut units = |range: Range<usize>, unit_bits: u32| -> Vec<i64> {
-            let residues = residues[range].iter();
-            let rounded = residues.map(|&residue| {
-                let value = self.profile.ring.centre(residue);
-                let whole = round(value, unit_bits);
-                on_grid &= (value - (whole << unit_bits)).unsigned_abs() as f64 <= tolerance;
-                whole
-            });
-            rounded.collect()
+        let mut units = |range: Range<usize>, unit_bits: u32| {
+            let (units, are_whole) = self.units(&residues[range], unit_bits, tolerance);
+            on_grid &= are_whole;
+            units
         };
         let [value_bits, presence_bits, clamped_bits, square_bits] = self.unit_bits();
         let units = Units {
@@ -141,6 +136,51 @@ impl Encoding {
             return Err(DecodeError::OutOfRange);
         }
         Ok(self.totals(units))
+    }
+
+    /// How many contributors had a reading in each interval, of a decrypted sum of which nothing else is known but the
+    /// zero checks; else as [`decode`](Self::decode).
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode_presence(
+        &self,
+        residues: &[u64],
+        contributors: u32,
+        sigma: f64,
+    ) -> Result<Vec<u32>, DecodeError> {
+        let [_, presence_bits, ..] = self.unit_bits();
+        let residues = residues.get(self.shape.presence());
+        let residues = residues.ok_or(DecodeError::WrongCoefficients {
+            expected: self.shape.coefficients(),
+            actual: 0,
+        })?;
+        let (presence, on_grid) =
+            self.units(residues, presence_bits, tolerance(sigma, contributors));
+        let counts = presence.iter().map(|&present| {
+            let count = u32::try_from(present).ok();
+            count.filter(|count| *count <= contributors)
+        });
+        // All of them, before any is looked at.
+        let counts: Vec<Option<u32>> = counts.collect();
+        if !on_grid {
+            return Err(DecodeError::OffGrid);
+        }
+        let counts: Option<Vec<u32>> = counts.into_iter().collect();
+        counts.ok_or(DecodeError::OutOfRange)
+    }
+
+    /// Residues as whole units, and whether each is within the tolerance of one.
+    fn units(&self, residues: &[u64], unit_bits: u32, tolerance: f64) -> (Vec<i64>, bool) {
+        let mut on_grid = true;
+        let rounded = residues.iter().map(|&residue| {
+            let value = self.profile.ring.centre(residue);
+            let whole = round(value, unit_bits);
+            on_grid &= (value - (whole << unit_bits)).unsigned_abs() as f64 <= tolerance;
+            whole
+        });
+        let units = rounded.collect();
+        (units, on_grid)
     }
 
     fn in_range(&self, units: &Units, contributors: u32) -> bool {
@@ -221,6 +261,11 @@ struct Units {
     squares: Vec<i64>,
     bins: Vec<i64>,
     maximum: Vec<i64>,
+}
+
+/// How far the residues of a sum may be from whole units.
+fn tolerance(sigma: f64, contributors: u32) -> f64 {
+    GRID_SIGMAS * sigma * f64::from(contributors).sqrt()
 }
 
 /// The nearest whole number of units of `2^unit_bits`.

@@ -265,5 +265,16 @@ proptest! {
         prop_assert!(encoding.checks_pass(&residues, count, sigma));
         let totals = encoding.decode(&residues, count, sigma).unwrap();
         prop_assert_eq!(totals.energy_wh, energy_wh);
+
+        let shown = sum::without_readings(&encoding.shape, &sum.to_packed()).unwrap();
+        let words = crate::unpack(&RING, coefficients + RING.dimension, &shown).unwrap();
+        let hidden = encoding.shape.presence().end..encoding.shape.checks().start;
+        prop_assert!(words[encoding.shape.values()].iter().all(|word| *word == 0));
+        prop_assert!(words[hidden].iter().all(|word| *word == 0));
+        let lifted = sum::lift(encoding.profile, coefficients, &shown, count).unwrap();
+        let residues = key.decrypt(&lifted);
+        prop_assert!(encoding.checks_pass(&residues, count, sigma));
+        let present = encoding.decode_presence(&residues, count, sigma).unwrap();
+        prop_assert_eq!(present, totals.present);
     }
 }

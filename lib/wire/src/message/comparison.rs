@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Message;
+use super::{Limbs, Message};
 use crate::cbor::{Reader, Writer};
 use crate::error::WireError;
 use crate::grid::WindowStart;
@@ -20,8 +20,9 @@ pub const BIT_LEN: usize = 2 * 1_306;
 
 const NUMBER_LEN: usize = size_of::<u64>();
 
-/// The evaluator has a sum that is not to be opened, and asks to compare it: it shows the operator what analytics signed, without the
-/// ciphertext. Signed by the evaluator.
+/// The evaluator has a sum that is not to be opened, and asks to compare it: it shows the operator what analytics signed, and of the
+/// ciphertext what the counts of readings and the zero checks are opened from. Its limbs are those of the sum, with zeros in `c0` for
+/// every other coefficient, so no reading can be decrypted of them. Signed by the evaluator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The feeder, which the sum must name too.
@@ -52,11 +53,11 @@ pub struct Comparison {
     /// The sums, at least one. Of two or more, each pair is compared: the first with the second, with the third and on, the
     /// second with the third and on.
     pub sums: Vec<ComparedSum>,
-    /// The first interval of the window that is compared.
-    pub first: u16,
+    /// The intervals of the window that are compared, strictly ascending.
+    pub intervals: Vec<u16>,
     /// What differences are multiplied by before they are rounded, at least 1.
     pub multiplier: u64,
-    /// One for each interval, pair after pair: a residue, with the masks' sum in it.
+    /// One for each of the intervals, pair after pair, at most [`MAX_BITS`]: a residue, with the masks' sum in it.
     pub numbers: Vec<u64>,
 }
 
@@ -75,15 +76,11 @@ impl Comparison {
         let sums = self.sums.len();
         (sums * sums.saturating_sub(1) / 2).max(1)
     }
-
-    /// How many intervals are compared.
-    pub fn intervals(&self) -> usize {
-        self.numbers.len() / self.pairs()
-    }
 }
 
 impl Message for Question {
     const CONTENT_TYPE: &'static str = "cipherwatt/question";
+    const LIMBS: Limbs = Limbs::Required;
     const FIELDS: usize = 2;
 
     fn write(&self, writer: &mut Writer) {
@@ -112,7 +109,7 @@ impl Message for Comparison {
             writer.uint(sum.part.0);
             writer.bytes(&sum.digest.0);
         });
-        writer.uint(self.first);
+        writer.list(&self.intervals, |writer, interval| writer.uint(*interval));
         writer.uint(self.multiplier);
         let numbers: Vec<u8> = self
             .numbers
@@ -133,7 +130,9 @@ impl Message for Comparison {
                 digest: Digest(reader.bytes_of("comparison.digest")?),
             })
         })?;
-        let first = reader.u16("comparison.first")?;
+        let intervals = reader.list(MAX_BITS, "comparison.intervals", |reader| {
+            reader.u16("comparison.interval")
+        })?;
         let multiplier = reader.u64_in(1, u64::MAX, "comparison.multiplier")?;
         let (numbers, rest) = reader
             .bytes("comparison.numbers")?
@@ -149,7 +148,7 @@ impl Message for Comparison {
             epoch,
             window,
             sums,
-            first,
+            intervals,
             multiplier,
             numbers: numbers
                 .iter()
@@ -158,24 +157,25 @@ impl Message for Comparison {
         })
     }
 
-    /// Each sum once, and as many numbers for every pair.
+    /// Each sum and each interval once, and a number for every pair and interval.
     fn check(&self) -> Result<(), WireError> {
         let empty = |field| Err(WireError::Empty { field });
         if self.sums.is_empty() {
             return empty("comparison.sums");
         }
-        if self.numbers.is_empty() {
-            return empty("comparison.numbers");
+        if self.intervals.is_empty() {
+            return empty("comparison.intervals");
         }
-        let (pairs, found) = (self.pairs(), self.numbers.len());
-        if found > MAX_BITS || !found.is_multiple_of(pairs) {
-            let expected = found.next_multiple_of(pairs).min(MAX_BITS / pairs * pairs);
+        let (expected, found) = (self.pairs() * self.intervals.len(), self.numbers.len());
+        let expected = expected.min(MAX_BITS);
+        if found != expected {
             return Err(WireError::WrongLength {
                 field: "comparison.numbers",
                 expected: NUMBER_LEN * expected,
                 found: NUMBER_LEN * found,
             });
         }
+        crate::cbor::ascending(&self.intervals, "comparison.intervals", |a, b| a < b)?;
         crate::cbor::ascending(&self.sums, "comparison.sums", |a, b| a.feeder < b.feeder)
     }
 }

@@ -488,7 +488,7 @@ impl Sample for Comparison {
             epoch: KeyEpoch(2),
             window: WindowStart(1_749_945_600),
             sums: vec![sum("feeder-1", 0, 0xcc), sum("feeder-2", 1, 0xdd)],
-            first: 3,
+            intervals: vec![3, 5],
             multiplier: 77,
             numbers: vec![1, 1 << 49],
         }

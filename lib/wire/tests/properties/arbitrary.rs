@@ -68,32 +68,29 @@ pub(crate) fn comparison() -> impl Strategy<Value = Comparison> {
     let sums = btree_map(name(), sum, 1..=MAX_COMPARED);
     let numbers = (
         any::<u32>(),
-        any::<u16>(),
+        btree_set(any::<u16>(), 1..4),
         1..=u64::MAX,
-        1..4usize,
         any::<u64>(),
     );
-    (window(), sums, numbers).prop_map(
-        |(window, sums, (epoch, first, multiplier, intervals, number))| {
-            let sums = sums
-                .into_iter()
-                .map(|(feeder, (part, digest))| ComparedSum {
-                    feeder,
-                    part,
-                    digest,
-                });
-            let mut comparison = Comparison {
-                epoch: KeyEpoch(epoch),
-                window,
-                sums: sums.collect(),
-                first,
-                multiplier,
-                numbers: Vec::new(),
-            };
-            comparison.numbers = vec![number; intervals * comparison.pairs()];
-            comparison
-        },
-    )
+    (window(), sums, numbers).prop_map(|(window, sums, (epoch, intervals, multiplier, number))| {
+        let sums = sums
+            .into_iter()
+            .map(|(feeder, (part, digest))| ComparedSum {
+                feeder,
+                part,
+                digest,
+            });
+        let mut comparison = Comparison {
+            epoch: KeyEpoch(epoch),
+            window,
+            sums: sums.collect(),
+            intervals: intervals.into_iter().collect(),
+            multiplier,
+            numbers: Vec::new(),
+        };
+        comparison.numbers = vec![number; comparison.intervals.len() * comparison.pairs()];
+        comparison
+    })
 }
 
 pub(crate) fn evaluation_keys() -> impl Strategy<Value = EvaluationKeys> {
