@@ -12,21 +12,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use compare::Lwe;
-use packed::sum::without_readings;
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::trust::{PlanKeeper, PlanWait};
 use service::{Chain, Stop};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, timeout_at};
-use wire::{
-    Bits, Comparison, Digest, Question, SigningKey, Sum, Topic, Topics, VerifyingKey, WindowStart,
-};
+use wire::{Bits, Comparison, Digest, SigningKey, Topic, Topics, VerifyingKey, WindowStart};
 
 use crate::jobs::{self, Job, JobError};
 use crate::store::Store;
 use crate::{Comparer, EvaluatorError, NAME, keys, metrics};
-use sums::{digest, lifted};
+use sums::{digest, lifted, shown};
 
 /// How often questions are asked again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -260,17 +257,8 @@ impl Evaluator {
 
     /// What shows the operator a sum that is kept: nothing that a reading could be decrypted from.
     fn question(&self, message: &Bytes) -> Option<Bytes> {
-        let unverified = wire::decode_shared::<Sum>(message, message.len()).ok()?;
-        let sum = unverified.claimed();
         let held = self.plan.current()?;
-        let shape = held
-            .encoding(held.plan.feeder(&sum.feeder, sum.window)?)
-            .shape;
-        let shown = without_readings(&shape, unverified.claimed_limbs()).ok()?;
-        let question = Question {
-            feeder: sum.feeder.clone(),
-            sum: unverified.signed_part(),
-        };
+        let (question, shown) = shown(&held, message)?;
         let topic = self.topics.of(&Topic::Question);
         let deployment = &self.settings.deployment.id;
         let (sealed, _) = wire::seal(&question, Some(&shown), deployment, &topic, &self.key);

@@ -3,15 +3,18 @@
 //! Sums of feeders with a rating are opened nowhere, so they are in no other ledger. Rows are never removed: a sum of a window is
 //! compared once with its rating, and is in one ranking.
 
+mod refused;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use redb::{Database, Error, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use service::store::{self, Fault};
-use wire::{Comparison, DeploymentId, Digest, FeederId, KeyEpoch, Part, Reason, Sum, WindowStart};
+use wire::{Comparison, DeploymentId, Digest, FeederId, Part, Sum, WindowStart};
 
 use super::result::Result as Found;
 use crate::disk::DiskError;
+use refused::{REFUSALS, REFUSED};
 
 /// The ledger's name in the operator's folder.
 pub(super) const FILE: &str = "comparisons.redb";
@@ -36,12 +39,6 @@ const COMPARISONS: TableDefinition<&[u8; 32], (&[u8], &str)> = TableDefinition::
 
 /// The digests of those that wait for their answers.
 const WAITING: TableDefinition<&[u8; 32], ()> = TableDefinition::new("waiting");
-
-/// Sums that are not compared, and why. What it follows from was decrypted, so it is not asked twice.
-const REFUSED: TableDefinition<SumKey, &str> = TableDefinition::new("refused");
-
-/// By key epoch how many of them did not open.
-const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
 
 /// What contributors are spent on. The numbers are those of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,47 +188,6 @@ impl ComparisonLedger {
             let changes = self.database.begin_write()?;
             let key = (sum.window.0, sum.feeder.as_str(), sum.part.0);
             changes.open_table(SUMS)?.insert(key, (&digest.0, signed))?;
-            Ok(changes.commit()?)
-        };
-        self.at(write())
-    }
-
-    /// Why a sum of the same window and part is not compared, if it was refused after something of it was decrypted.
-    pub(super) fn refused(&self, sum: &Sum) -> Result<Option<Reason>, ComparisonLedgerError> {
-        let read = || -> Result<_, Error> {
-            let table = self.database.begin_read()?.open_table(REFUSED)?;
-            let row = table.get((sum.window.0, sum.feeder.as_str(), sum.part.0))?;
-            Ok(row.and_then(|row| row.value().parse().ok()))
-        };
-        self.at(read())
-    }
-
-    /// How many sums under a key did not open.
-    pub(super) fn refusals(&self, epoch: KeyEpoch) -> Result<u32, ComparisonLedgerError> {
-        let read = || -> Result<_, Error> {
-            let table = self.database.begin_read()?.open_table(REFUSALS)?;
-            Ok(table.get(epoch.0)?.map_or(0, |row| row.value()))
-        };
-        self.at(read())
-    }
-
-    /// Makes it durable that a sum is not compared. Only then may anybody hear of it.
-    pub(super) fn refuse(
-        &mut self,
-        sum: &Sum,
-        reason: Reason,
-    ) -> Result<(), ComparisonLedgerError> {
-        let write = || -> Result<(), Error> {
-            let changes = self.database.begin_write()?;
-            {
-                let key = (sum.window.0, sum.feeder.as_str(), sum.part.0);
-                changes.open_table(REFUSED)?.insert(key, reason.as_str())?;
-                let mut refusals = changes.open_table(REFUSALS)?;
-                let count = refusals.get(sum.epoch.0)?.map_or(0, |row| row.value());
-                if reason == Reason::NotOpened {
-                    refusals.insert(sum.epoch.0, count.saturating_add(1))?;
-                }
-            }
             Ok(changes.commit()?)
         };
         self.at(write())
