@@ -44,12 +44,15 @@ pub enum EvaluatorError {
         /// Why.
         source: wire::WireError,
     },
+    /// The keys of products.
+    #[error(transparent)]
+    Levelled(#[from] openfhe::levelled::LevelledError),
     /// The operator's key is not known, so that nothing of it can be verified.
     #[error("the operator's key is not known: set deployment.operator_key to it")]
     NoOperator,
-    /// The keys of signs.
+    /// Keys that it computes with.
     #[error(transparent)]
-    Signs(#[from] openfhe::SignKeyError),
+    Evaluation(#[from] openfhe::EvaluationKeyError),
     /// The store is of another version.
     #[error("the store {} is of format {found:?}, and this version has {expected}: use the version that made it, or set it aside, and sums that wait in it are not compared", path.display())]
     Format {

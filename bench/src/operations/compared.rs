@@ -50,7 +50,8 @@ pub(super) fn measure(work: &Work, size: Size) -> Result<Operation> {
         server_us: None,
         answer_ms: Some(seconds * 1e3 / COMPARED as f64),
         sum_bytes: Some(8 * (RING.dimension + shape.coefficients())),
-        keys_bytes: usize::try_from(SignKeys::FILE_BYTES)?,
+        keys_bytes: usize::try_from(SignKeys::FILE_LEN)?,
+        memory_bytes: None,
         error: margin / greatest.unwrap_or(1).max(1) as f64,
         right: cases.iter().all(|case| case.value == case.truth),
     })

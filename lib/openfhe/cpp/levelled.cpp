@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <atomic>
+#include <cmath>
 #include <map>
 
 #include "internal.h"
@@ -22,7 +24,11 @@ const std::size_t PRIMES = 2;
 const std::uint32_t DIGIT_BITS = 10;
 const std::size_t POLYNOMIAL_WORDS = PRIMES * RING_DIMENSION;
 
-const std::string TAG = "cipherwatt-levelled";
+// OpenFHE keeps evaluation keys for the whole process, by a tag: each context has its own.
+std::string new_tag() {
+    static std::atomic<std::uint64_t> contexts{0};
+    return "cipherwatt-levelled-" + std::to_string(contexts++);
+}
 
 void check(const char* what, std::size_t expected, std::size_t actual) {
     if (expected != actual)
@@ -30,9 +36,15 @@ void check(const char* what, std::size_t expected, std::size_t actual) {
                                  std::to_string(actual) + " given");
 }
 
+void wipe(DCRTPoly& poly) {
+    for (auto& residues : poly.GetAllElements())
+        if (residues.GetLength() > 0)
+            explicit_bzero(&residues[0], residues.GetLength() * sizeof(std::uint64_t));
+}
+
 // In evaluation form, as OpenFHE holds them.
-void write_words(const DCRTPoly& poly, std::uint64_t*& words) {
-    check("primes of a polynomial", PRIMES, poly.GetAllElements().size());
+void write_words(const DCRTPoly& poly, std::uint64_t*& words, std::size_t primes = PRIMES) {
+    check("primes of a polynomial", primes, poly.GetAllElements().size());
     for (const auto& residues : poly.GetAllElements()) {
         check("values of a polynomial", RING_DIMENSION, residues.GetLength());
         for (std::size_t i = 0; i < RING_DIMENSION; ++i)
@@ -44,6 +56,7 @@ void write_words(const DCRTPoly& poly, std::uint64_t*& words) {
 
 struct LevelledInternals {
     lbcrypto::CryptoContext<DCRTPoly> context;
+    std::string tag = new_tag();
     std::uint32_t slots;
     lbcrypto::PublicKey<DCRTPoly> key;
     std::vector<std::uint32_t> rotations;
@@ -62,9 +75,7 @@ struct LevelledSecretInternals {
     ~LevelledSecretInternals() {
         if (!pair.secretKey)
             return;
-        for (auto& residues : const_cast<DCRTPoly&>(pair.secretKey->GetPrivateElement()).GetAllElements())
-            if (residues.GetLength() > 0)
-                explicit_bzero(&residues[0], residues.GetLength() * sizeof(std::uint64_t));
+        wipe(const_cast<DCRTPoly&>(pair.secretKey->GetPrivateElement()));
     }
 };
 
@@ -77,8 +88,10 @@ LevelledSecret::~LevelledSecret() = default;
 
 namespace {
 
-DCRTPoly read_polynomial(const LevelledInternals& in, const std::uint64_t*& words) {
+DCRTPoly read_polynomial(const LevelledInternals& in, const std::uint64_t*& words, std::size_t primes = PRIMES) {
     DCRTPoly poly(in.context->GetElementParams(), Format::EVALUATION, true);
+    for (std::size_t prime = primes; prime < PRIMES; ++prime)
+        poly.DropLastElement();
     for (auto& residues : poly.GetAllElements())
         for (std::size_t i = 0; i < RING_DIMENSION; ++i)
             residues[i] = NativeInteger(*words++);
@@ -96,7 +109,7 @@ EvalKey<DCRTPoly> read_key(const LevelledInternals& in, const std::uint64_t* wor
     auto key = std::make_shared<EvalKeyRelinImpl<DCRTPoly>>(in.context);
     key->SetAVector(std::move(a));
     key->SetBVector(std::move(b));
-    key->SetKeyTag(TAG);
+    key->SetKeyTag(in.tag);
     return key;
 }
 
@@ -166,6 +179,8 @@ std::size_t levelled_key_words(const LevelledSecret& secret, std::size_t part) {
 
 void read_levelled_key(const LevelledSecret& secret, std::size_t part, std::uint64_t* words, std::size_t len) {
     guarded([&] {
+        if (!secret.internals->pair.publicKey)
+            throw std::runtime_error("the keys of a secret from a file are in a file of their own");
         check("words of a key", levelled_key_words(secret, part), len);
         if (part == 0) {
             for (const auto& poly : secret.internals->pair.publicKey->GetPublicElements())
@@ -184,23 +199,90 @@ void write_levelled_key(LevelledContext& context, std::size_t part, const std::u
         auto& in = *context.internals;
         if (part == 0) {
             check("words of a public key", 2 * POLYNOMIAL_WORDS, len);
-            in.key = std::make_shared<lbcrypto::PublicKeyImpl<DCRTPoly>>(in.context, TAG);
+            in.key = std::make_shared<lbcrypto::PublicKeyImpl<DCRTPoly>>(in.context, in.tag);
             DCRTPoly b = read_polynomial(in, words), a = read_polynomial(in, words);
             in.key->SetPublicElements({std::move(b), std::move(a)});
             return;
         }
         auto key = read_key(in, words, len);
         if (part == 1) {
-            in.context->ClearEvalMultKeys(TAG);
-            in.context->InsertEvalMultKey({key}, TAG);
+            in.context->ClearEvalMultKeys(in.tag);
+            in.context->InsertEvalMultKey({key}, in.tag);
             return;
         }
         in.rotation_keys[in.context->FindAutomorphismIndex(in.rotations.at(part - 2))] = key;
         if (in.rotation_keys.size() == in.rotations.size()) {
-            in.context->ClearEvalAutomorphismKeys(TAG);
+            in.context->ClearEvalAutomorphismKeys(in.tag);
             in.context->InsertEvalAutomorphismKey(
-                std::make_shared<std::map<std::uint32_t, EvalKey<DCRTPoly>>>(in.rotation_keys), TAG);
+                std::make_shared<std::map<std::uint32_t, EvalKey<DCRTPoly>>>(in.rotation_keys), in.tag);
         }
+    });
+}
+
+void read_levelled_secret(const LevelledSecret& secret, std::int8_t* coefficients, std::size_t len) {
+    guarded([&] {
+        check("coefficients of a secret", RING_DIMENSION, len);
+        DCRTPoly poly = secret.internals->pair.secretKey->GetPrivateElement();
+        poly.SetFormat(Format::COEFFICIENT);
+        auto& residues = poly.GetAllElements().at(0);
+        for (std::size_t i = 0; i < len; ++i) {
+            const auto word = residues[i].ConvertToInt<std::uint64_t>();
+            coefficients[i] = word > 1 ? -1 : static_cast<std::int8_t>(word);
+        }
+        wipe(poly);
+    });
+}
+
+std::unique_ptr<LevelledSecret> write_levelled_secret(const LevelledContext& context, const std::int8_t* coefficients, std::size_t len) {
+    return guarded([&] {
+        check("coefficients of a secret", RING_DIMENSION, len);
+        const auto& in = *context.internals;
+        DCRTPoly poly(in.context->GetElementParams(), Format::COEFFICIENT, true);
+        for (auto& residues : poly.GetAllElements())
+            for (std::size_t i = 0; i < len; ++i)
+                residues[i] = coefficients[i] < 0 ? residues.GetModulus() - NativeInteger(1) : NativeInteger(coefficients[i]);
+        poly.SetFormat(Format::EVALUATION);
+        auto secret = std::make_unique<LevelledSecretInternals>();
+        secret->pair.secretKey = std::make_shared<lbcrypto::PrivateKeyImpl<DCRTPoly>>(in.context);
+        secret->pair.secretKey->SetPrivateElement(std::move(poly));
+        return std::make_unique<LevelledSecret>(std::move(secret));
+    });
+}
+
+void read_levelled(const LevelledCiphertext& ciphertext, std::uint64_t* words, std::size_t len) {
+    guarded([&] {
+        const auto& polys = ciphertext.internals->ciphertext->GetElements();
+        check("polynomials", 2, polys.size());
+        const std::size_t primes = polys.at(0).GetAllElements().size();
+        check("words of a ciphertext", 2 * primes * RING_DIMENSION, len);
+        for (const auto& poly : polys)
+            write_words(poly, words, primes);
+    });
+}
+
+std::unique_ptr<LevelledCiphertext> write_levelled(const LevelledContext& context, const std::uint64_t* words, std::size_t len) {
+    return guarded([&] {
+        const auto& in = *context.internals;
+        const std::size_t primes = len == 2 * POLYNOMIAL_WORDS ? PRIMES : 1;
+        check("words of a ciphertext", 2 * primes * RING_DIMENSION, len);
+        DCRTPoly c0 = read_polynomial(in, words, primes), c1 = read_polynomial(in, words, primes);
+        auto ciphertext = std::make_shared<lbcrypto::CiphertextImpl<DCRTPoly>>(in.context, in.tag, lbcrypto::CKKS_PACKED_ENCODING);
+        ciphertext->SetElements({std::move(c0), std::move(c1)});
+        // As OpenFHE leaves them after encryption, and after its one rescaling.
+        ciphertext->SetNoiseScaleDeg(1);
+        ciphertext->SetLevel(PRIMES - primes);
+        ciphertext->SetScalingFactor(std::ldexp(1.0, SCALE_BITS));
+        ciphertext->SetSlots(in.slots);
+        return std::make_unique<LevelledCiphertext>(
+            std::make_unique<LevelledCiphertextInternals>(LevelledCiphertextInternals{std::move(ciphertext)}));
+    });
+}
+
+void clear_levelled_keys(const LevelledContext& context) {
+    guarded([&] {
+        const auto& in = *context.internals;
+        in.context->ClearEvalMultKeys(in.tag);
+        in.context->ClearEvalAutomorphismKeys(in.tag);
     });
 }
 
@@ -274,7 +356,7 @@ void levelled_decrypt(const LevelledContext& context, const LevelledSecret& secr
         check("values", in.slots, count);
         // The same key: OpenFHE compares tags.
         auto key = std::make_shared<lbcrypto::PrivateKeyImpl<DCRTPoly>>(in.context);
-        key->SetKeyTag(TAG);
+        key->SetKeyTag(sum.internals->ciphertext->GetKeyTag());
         key->SetPrivateElement(secret.internals->pair.secretKey->GetPrivateElement());
         lbcrypto::Plaintext plaintext;
         in.context->Decrypt(key, sum.internals->ciphertext, &plaintext);
@@ -282,8 +364,7 @@ void levelled_decrypt(const LevelledContext& context, const LevelledSecret& secr
         const auto decoded = plaintext->GetRealPackedValue();
         for (std::size_t i = 0; i < count; ++i)
             values[i] = decoded.at(i);
-        for (auto& residues : const_cast<DCRTPoly&>(key->GetPrivateElement()).GetAllElements())
-            explicit_bzero(&residues[0], residues.GetLength() * sizeof(std::uint64_t));
+        wipe(const_cast<DCRTPoly&>(key->GetPrivateElement()));
     });
 }
 

@@ -4,7 +4,7 @@
 // ciphertexts cross as plain words, the coefficients of each polynomial modulo each prime: OpenFHE's serialisation is not used.
 // Lengths are checked, values are not: the caller has checked that each residue is below its prime.
 //
-// Every function throws std::runtime_error and nothing else. levelled_context and generate_levelled may not run at the same time as
+// Every function throws std::runtime_error and nothing else. levelled_context, generate_levelled and what sets or clears keys may not run at the same time as
 // anything else here; the rest may, on shared arguments.
 #pragma once
 
@@ -54,8 +54,19 @@ void read_levelled_key(const LevelledSecret& secret, std::size_t part, std::uint
 // Gives the context a part of the keys.
 void write_levelled_key(LevelledContext& context, std::size_t part, const std::uint64_t* words, std::size_t len);
 
+// Takes them away again: OpenFHE keeps them for the whole process.
+void clear_levelled_keys(const LevelledContext& context);
+
+// A secret's coefficients: -1, 0 and 1. One that is rebuilt from them decrypts, and has no keys.
+void read_levelled_secret(const LevelledSecret& secret, std::int8_t* coefficients, std::size_t len);
+std::unique_ptr<LevelledSecret> write_levelled_secret(const LevelledContext& context, const std::int8_t* coefficients, std::size_t len);
+
 // Encrypts one number a slot under the context's public key.
 std::unique_ptr<LevelledCiphertext> levelled_encrypt(const LevelledContext& context, const double* values, std::size_t count);
+
+// The words of a ciphertext of two polynomials: as it is encrypted, modulo both primes, or rescaled, modulo the first.
+void read_levelled(const LevelledCiphertext& ciphertext, std::uint64_t* words, std::size_t len);
+std::unique_ptr<LevelledCiphertext> write_levelled(const LevelledContext& context, const std::uint64_t* words, std::size_t len);
 
 // sum + other, or other alone for an empty sum.
 void levelled_add(const LevelledContext& context, LevelledCiphertext& sum, const LevelledCiphertext& other);

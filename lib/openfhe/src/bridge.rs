@@ -136,6 +136,27 @@ pub(crate) mod ffi {
             words: *const u64,
             len: usize,
         ) -> Result<()>;
+        fn clear_levelled_keys(context: &LevelledContext) -> Result<()>;
+        unsafe fn read_levelled_secret(
+            secret: &LevelledSecret,
+            coefficients: *mut i8,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn write_levelled_secret(
+            context: &LevelledContext,
+            coefficients: *const i8,
+            len: usize,
+        ) -> Result<UniquePtr<LevelledSecret>>;
+        unsafe fn read_levelled(
+            ciphertext: &LevelledCiphertext,
+            words: *mut u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn write_levelled(
+            context: &LevelledContext,
+            words: *const u64,
+            len: usize,
+        ) -> Result<UniquePtr<LevelledCiphertext>>;
         unsafe fn levelled_encrypt(
             context: &LevelledContext,
             values: *const f64,

@@ -24,7 +24,7 @@
 //! - `encrypt`: OpenFHE's encryption, from the coefficients of a plaintext to those of a ciphertext.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - `secret`: key generation, decryption, key files. For the operator alone: with the feature `secret`.
-//! - [`SignKeys`]: signs of encrypted differences. For the evaluator, which has no secret. `files`: new files of keys.
+//! - [`SignKeys`]: signs of encrypted differences. For the evaluator, which has no secret. `files`: files of keys.
 //! - [`levelled`]: CKKS with one multiplication, its depth and noise tracked; it carries no masks.
 //! - [`mod@reference`]: OpenFHE's own arithmetic and objects, to compare with.
 //! - `self_test`: whether OpenFHE works here.
@@ -48,7 +48,8 @@ mod sign;
 pub use context::Context;
 pub use encrypt::{Fresh, Steps};
 pub use error::Error;
+pub use files::EvaluationKeyError;
 pub use public_key::PublicKey;
 #[cfg(feature = "secret")]
 pub use self_test::self_test;
-pub use sign::{FLOOD, SignKeyError, SignKeys};
+pub use sign::{FLOOD, SignKeys};

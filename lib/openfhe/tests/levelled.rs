@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use openfhe::levelled::{Beyond, KEY_PARTS, Levelled, LevelledError, SLOTS, Sum};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use openfhe::EvaluationKeyError;
+use openfhe::levelled::{
+    Beyond, KEY_PARTS, Kind, Levelled, LevelledError, PRODUCT_BYTES, REPORT_BYTES, SLOTS, Sum,
+};
 use openfhe::secret::{LevelledSecret, generate_levelled};
 
 const REPORTS: usize = 50;
@@ -106,5 +112,118 @@ fn keys_of_another_length_or_out_of_range_and_values_beyond_full_scale_are_refus
     assert!(matches!(
         context.encrypt(&values[1..]),
         Err(LevelledError::Values)
+    ));
+}
+
+#[test]
+fn keys_reports_and_what_is_computed_go_through_files_and_bytes_and_nothing_of_another_length_is_taken()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, secret) = (folder.path().join("keys"), folder.path().join("secret"));
+    let context = Levelled::new().unwrap();
+    let made = generate_levelled(&context).unwrap();
+    let sha256 = made.save_keys(&keys).unwrap();
+    made.save(&secret).unwrap();
+    for file in [&keys, &secret] {
+        assert_eq!(
+            fs::metadata(file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+    assert_eq!(fs::metadata(&keys).unwrap().len(), Levelled::FILE_LEN);
+    // Meter and server have the keys, the operator the secret.
+    let server = Levelled::load(&keys, &sha256).unwrap();
+    let (mut sum, mut squares) = (server.zero().unwrap(), server.zero().unwrap());
+    for report in 0..REPORTS {
+        let report = server.seal(&readings(report)).unwrap();
+        assert_eq!(report.len(), REPORT_BYTES);
+        let report = server.read_report(&report).unwrap();
+        server.add(&mut sum, &report).unwrap();
+        server.add_square(&mut squares, &report).unwrap();
+    }
+    assert!(server.write(&squares).is_err(), "three polynomials");
+    server.relinearise(&mut squares).unwrap();
+    server.rescale(&mut squares).unwrap();
+    let mut weighed = server.zero().unwrap();
+    server.add(&mut weighed, &sum).unwrap();
+    server.weigh(&mut weighed, &[1.0; SLOTS]).unwrap();
+    server.sum_slots(&mut weighed).unwrap();
+    server.rescale(&mut weighed).unwrap();
+    let secret = LevelledSecret::load(&context, &secret).unwrap();
+    assert!(secret.key(0).is_err(), "keys are in a file of their own");
+    let all: f64 = totals(|reading| reading).iter().sum();
+    for (computed, of, bytes, expected) in [
+        (&sum, Kind::Sum, REPORT_BYTES, totals(|reading| reading)),
+        (
+            &squares,
+            Kind::Squares,
+            PRODUCT_BYTES,
+            totals(|reading| reading * reading),
+        ),
+        (&weighed, Kind::Weighed, PRODUCT_BYTES, vec![all; SLOTS]),
+    ] {
+        let sent = server.write(computed).unwrap();
+        assert_eq!(sent.len(), bytes);
+        let taken = context.read_computed(&sent, (of, REPORTS as u32)).unwrap();
+        assert_eq!(
+            taken.noise().to_bits(),
+            computed.noise().to_bits(),
+            "{of:?}"
+        );
+        let found = secret.open(&context, &taken).unwrap();
+        assert!(deviation(&found, &expected) < 3.0 * taken.noise(), "{of:?}");
+    }
+}
+
+#[test]
+fn bytes_of_another_length_or_out_of_range_and_too_many_reports_are_refused() {
+    let (_, server) = setup();
+    let mut report = server.seal(&readings(0)).unwrap();
+    let refused = server.read_report(&report[1..]);
+    assert!(matches!(refused, Err(LevelledError::Length { .. })));
+    for (kind, bytes) in [
+        (Kind::Sum, PRODUCT_BYTES),
+        (Kind::Squares, REPORT_BYTES),
+        (Kind::Weighed, 0),
+    ] {
+        let refused = server.read_computed(&report[..bytes], (kind, 1));
+        assert!(
+            matches!(refused, Err(LevelledError::Length { .. })),
+            "{kind:?}"
+        );
+    }
+    // More reports than the modulus has room for, of numbers that may all be 1.
+    let refused = server.read_computed(&report[..PRODUCT_BYTES], (Kind::Weighed, 5_000));
+    assert!(matches!(
+        refused,
+        Err(LevelledError::Beyond(Beyond::TooLarge))
+    ));
+    report[..8].fill(0xff);
+    let refused = server.read_report(&report);
+    assert!(matches!(refused, Err(LevelledError::Residue)));
+}
+
+#[test]
+fn a_file_of_levelled_keys_with_another_length_or_hash_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let secret = generate_levelled(&Levelled::new().unwrap()).unwrap();
+    let sha256 = secret.save_keys(&path).unwrap();
+    let refused = |sha256| match Levelled::load(&path, sha256).unwrap_err() {
+        LevelledError::File(error) => error,
+        other => panic!("{other}"),
+    };
+    assert!(matches!(
+        refused(&[7; 32]),
+        EvaluationKeyError::Other { .. }
+    ));
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[5_000] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(refused(&sha256), EvaluationKeyError::Other { .. }));
+    fs::write(&path, &bytes[1..]).unwrap();
+    assert!(matches!(
+        refused(&sha256),
+        EvaluationKeyError::Length { .. }
     ));
 }

@@ -4,9 +4,13 @@
 //! square, or weights. A [`Sum`] knows how many scales are in it, how many polynomials it has, how large its values and its noise can
 //! be, and refuses what would be beyond that: OpenFHE would compute it, and it would decrypt to something.
 //!
+//! [`Levelled::seal`] makes a report of numbers, and what is computed travels as bytes too. `bytes`: both · `file`: the keys.
+//!
 //! Products cannot carry masks, so such a sum opens whoever is in it, for whoever has the key.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
+mod bytes;
+mod file;
 mod state;
 
 use std::fmt;
@@ -14,12 +18,18 @@ use std::pin::Pin;
 
 use cxx::UniquePtr;
 
+pub use bytes::{Answer, Kind, PRODUCT_BYTES, REPORT_BYTES};
+#[cfg(feature = "secret")]
+pub(crate) use file::save;
 pub use state::Beyond;
 use state::State;
 
-use crate::Error;
 use crate::bridge::ffi;
 use crate::context::{exclusive, shared};
+use crate::{Error, EvaluationKeyError};
+
+/// Coefficients of a polynomial.
+pub(crate) const DIMENSION: usize = 4_096;
 
 /// Numbers in a ciphertext.
 pub const SLOTS: usize = 128;
@@ -68,6 +78,20 @@ pub enum LevelledError {
     /// Other than [`SLOTS`] numbers, or one that is not between −1 and 1.
     #[error("expected {SLOTS} numbers between -1 and 1")]
     Values,
+    /// A ciphertext that is too short or too long.
+    #[error("a levelled ciphertext has {actual} bytes instead of {expected}")]
+    Length {
+        /// Bytes of such a ciphertext.
+        expected: usize,
+        /// Bytes given.
+        actual: usize,
+    },
+    /// A ciphertext with a word that is no residue.
+    #[error("a word of a levelled ciphertext is out of range")]
+    Residue,
+    /// The file of keys.
+    #[error(transparent)]
+    File(#[from] EvaluationKeyError),
     /// OpenFHE failed.
     #[error(transparent)]
     OpenFhe(#[from] Error),
@@ -249,6 +273,14 @@ impl Sum {
     #[cfg(feature = "secret")]
     pub(crate) fn check_open(&self) -> Result<(), Beyond> {
         self.state.opens()
+    }
+}
+
+impl Drop for Levelled {
+    fn drop(&mut self) {
+        let _exclusive = exclusive();
+        // What cannot be cleared stays in memory, under a name of its own.
+        let _ = ffi::clear_levelled_keys(&self.context);
     }
 }
 

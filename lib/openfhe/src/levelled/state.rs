@@ -9,7 +9,7 @@ pub(super) const SCALE: f64 = (1u64 << 40) as f64;
 const ROOM_BITS: [f64; 2] = [99.0, 59.0];
 
 /// Coefficients of a polynomial.
-const DIMENSION: f64 = 4_096.0;
+const DIMENSION: f64 = super::DIMENSION as f64;
 
 /// Standard deviation of OpenFHE's errors.
 const SIGMA: f64 = 3.19;
@@ -168,13 +168,11 @@ impl State {
         rescaled.fits()
     }
 
-    #[cfg(feature = "secret")]
     pub(super) fn opens(&self) -> Result<(), Beyond> {
         let opens = self.scales == 1 && self.extra == 0;
         opens.then_some(()).ok_or(Beyond::Order)
     }
 
-    #[cfg(feature = "secret")]
     pub(super) fn is_rescaled(&self) -> bool {
         self.rescaled
     }

@@ -25,9 +25,27 @@ use crate::{Context, Error, PublicKey};
 
 const MINUS_ONE: u8 = u8::MAX;
 
-const SIGN_MAGIC: &[u8; 8] = b"CWSIGSEC";
-const SIGN_VERSION: u16 = 1;
-const SIGN_LEN: usize = HEADER_LEN + compare::DIMENSION + CHECKSUM_LEN;
+/// A file of nothing but a secret with coefficients −1, 0 and 1: after a magic and a version, before a checksum.
+pub(super) struct Ternary {
+    magic: &'static [u8; 8],
+    version: u16,
+    coefficients: usize,
+    wrong: &'static str,
+}
+
+pub(super) const SIGN: Ternary = Ternary {
+    magic: b"CWSIGSEC",
+    version: 1,
+    coefficients: compare::DIMENSION,
+    wrong: "it is not a secret of comparisons of this version",
+};
+
+pub(super) const LEVELLED: Ternary = Ternary {
+    magic: b"CWLVLSEC",
+    version: 1,
+    coefficients: crate::levelled::DIMENSION,
+    wrong: "it is not a secret of levelled ciphertexts of this version",
+};
 
 /// Where reading a file ends, so that a wrong one does not fill the memory. None of either version is longer.
 const MAX_LEN: u64 = 16 << 20;
@@ -50,37 +68,44 @@ fn write(bytes: &[u8], path: &Path) -> Result<(), KeyFileError> {
     })
 }
 
-/// The coefficients of a secret of small ciphertexts, after a magic and a version and before a checksum.
-pub(super) fn save_sign(coefficients: &[i8], path: &Path) -> Result<(), KeyFileError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(SIGN_LEN));
-    bytes.extend_from_slice(SIGN_MAGIC);
-    bytes.extend_from_slice(&SIGN_VERSION.to_le_bytes());
-    bytes.extend(coefficients.iter().map(|c| c.cast_unsigned()));
-    let checksum = Sha256::digest(bytes.as_slice());
-    bytes.extend_from_slice(&checksum);
-    write(&bytes, path)
-}
+impl Ternary {
+    fn header(&self) -> Vec<u8> {
+        [self.magic.as_slice(), &self.version.to_le_bytes()].concat()
+    }
 
-pub(super) fn load_sign(path: &Path) -> Result<Zeroizing<Vec<i8>>, KeyFileError> {
-    let bytes = read(path)?;
-    let damaged = |problem| KeyFileError::Damaged {
-        path: path.to_path_buf(),
-        problem,
-    };
-    let header = [SIGN_MAGIC.as_slice(), &SIGN_VERSION.to_le_bytes()].concat();
-    if bytes.len() != SIGN_LEN || !bytes.starts_with(&header) {
-        return Err(damaged("it is not a secret of comparisons of this version"));
+    fn len(&self) -> usize {
+        HEADER_LEN + self.coefficients + CHECKSUM_LEN
     }
-    let (content, checksum) = bytes.split_at(SIGN_LEN - CHECKSUM_LEN);
-    if Sha256::digest(content).as_slice() != checksum {
-        return Err(damaged("its checksum does not match"));
+
+    pub(super) fn save(&self, coefficients: &[i8], path: &Path) -> Result<(), KeyFileError> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.len()));
+        bytes.extend_from_slice(&self.header());
+        bytes.extend(coefficients.iter().map(|c| c.cast_unsigned()));
+        let checksum = Sha256::digest(bytes.as_slice());
+        bytes.extend_from_slice(&checksum);
+        write(&bytes, path)
     }
-    let secret = &content[HEADER_LEN..];
-    if secret.iter().any(|byte| ![MINUS_ONE, 0, 1].contains(byte)) {
-        return Err(damaged("a coefficient of the secret is not -1, 0 or 1"));
+
+    pub(super) fn load(&self, path: &Path) -> Result<Zeroizing<Vec<i8>>, KeyFileError> {
+        let bytes = read(path)?;
+        let damaged = |problem| KeyFileError::Damaged {
+            path: path.to_path_buf(),
+            problem,
+        };
+        if bytes.len() != self.len() || !bytes.starts_with(&self.header()) {
+            return Err(damaged(self.wrong));
+        }
+        let (content, checksum) = bytes.split_at(self.len() - CHECKSUM_LEN);
+        if Sha256::digest(content).as_slice() != checksum {
+            return Err(damaged("its checksum does not match"));
+        }
+        let secret = &content[HEADER_LEN..];
+        if secret.iter().any(|byte| ![MINUS_ONE, 0, 1].contains(byte)) {
+            return Err(damaged("a coefficient of the secret is not -1, 0 or 1"));
+        }
+        let coefficients = secret.iter().map(|byte| byte.cast_signed()).collect();
+        Ok(Zeroizing::new(coefficients))
     }
-    let coefficients = secret.iter().map(|byte| byte.cast_signed()).collect();
-    Ok(Zeroizing::new(coefficients))
 }
 
 pub(super) fn load(context: &Context, path: &Path) -> Result<SecretKey, KeyFileError> {

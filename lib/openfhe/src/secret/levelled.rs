@@ -1,15 +1,18 @@
 //! The secret of levelled ciphertexts.
 
 use std::fmt;
+use std::path::Path;
 
 use cxx::UniquePtr;
+use zeroize::Zeroizing;
 
+use super::{KeyFileError, file};
 use crate::Error;
 use crate::bridge::ffi;
 use crate::context::{exclusive, shared};
-use crate::levelled::{Levelled, LevelledError, SLOTS, Sum};
+use crate::levelled::{self, DIMENSION, Levelled, LevelledError, SLOTS, Sum};
 
-/// The secret of levelled ciphertexts, with all its keys. Overwritten in memory when it is dropped; never printed.
+/// The secret of levelled ciphertexts; with all its keys, unless it is from a file. Overwritten in memory when it is dropped; never printed.
 pub struct LevelledSecret {
     secret: UniquePtr<ffi::LevelledSecret>,
 }
@@ -32,7 +35,7 @@ impl LevelledSecret {
     /// The words of a part of the keys, for [`Levelled::set_key`].
     ///
     /// # Errors
-    /// There is no such part.
+    /// There is no such part, or the secret is from a file.
     pub fn key(&self, part: usize) -> Result<Vec<u64>, LevelledError> {
         let _shared = shared();
         let len = ffi::levelled_key_words(&self.secret, part);
@@ -41,6 +44,43 @@ impl LevelledSecret {
         unsafe { ffi::read_levelled_key(&self.secret, part, words.as_mut_ptr(), words.len()) }
             .map_err(Error::thrown("read a key"))?;
         Ok(words)
+    }
+
+    /// Writes the keys to a new file, for [`Levelled::load`], and returns its SHA-256.
+    ///
+    /// # Errors
+    /// It cannot be written, or the secret is from a file.
+    pub fn save_keys(&self, path: &Path) -> Result<[u8; 32], LevelledError> {
+        levelled::save(path, |part| self.key(part))
+    }
+
+    /// Writes the secret to a new file that only its owner can read.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Exists`] or [`KeyFileError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
+        let mut secret = Zeroizing::new(vec![0; DIMENSION]);
+        {
+            let _shared = shared();
+            // SAFETY: pointer and length are those of the vector, which outlives the call.
+            unsafe { ffi::read_levelled_secret(&self.secret, secret.as_mut_ptr(), secret.len()) }
+                .map_err(Error::thrown("read a levelled secret"))?;
+        }
+        file::LEVELLED.save(&secret, path)
+    }
+
+    /// Reads a secret that [`LevelledSecret::save`] wrote.
+    ///
+    /// # Errors
+    /// One variant of [`KeyFileError`] for each way in which the file cannot be trusted.
+    pub fn load(context: &Levelled, path: &Path) -> Result<Self, KeyFileError> {
+        let secret = file::LEVELLED.load(path)?;
+        let _shared = shared();
+        // SAFETY: pointer and length are those of the vector, which outlives the call.
+        let secret =
+            unsafe { ffi::write_levelled_secret(context.ffi(), secret.as_ptr(), secret.len()) };
+        let secret = secret.map_err(Error::thrown("rebuild a levelled secret"))?;
+        Ok(Self { secret })
     }
 
     /// What is in a sum, with its noise.

@@ -71,7 +71,7 @@ impl SignSecret {
     /// # Errors
     /// [`KeyFileError::Exists`] or [`KeyFileError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
-        file::save_sign(&self.coefficients, path)
+        file::SIGN.save(&self.coefficients, path)
     }
 
     /// Reads a secret that [`SignSecret::save`] wrote.
@@ -79,7 +79,7 @@ impl SignSecret {
     /// # Errors
     /// One variant of [`KeyFileError`] for each way in which the file cannot be trusted.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let coefficients = file::load_sign(path)?;
+        let coefficients = file::SIGN.load(path)?;
         Ok(Self { coefficients })
     }
 }

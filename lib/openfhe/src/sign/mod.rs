@@ -12,11 +12,10 @@ use std::path::Path;
 use compare::{BIT_BITS, Lwe, SIGN_BITS};
 use cxx::UniquePtr;
 
-pub use file::SignKeyError;
-
 use crate::Error;
 use crate::bridge::ffi;
 use crate::context::shared;
+use crate::files::EvaluationKeyError;
 
 /// Half of what separates an encrypted 0 from a 1, of 4096, less what is left for noise.
 pub const FLOOD: i64 = 896;
@@ -32,15 +31,12 @@ unsafe impl Send for SignKeys {}
 unsafe impl Sync for SignKeys {}
 
 impl SignKeys {
-    /// Bytes of their file.
-    pub const FILE_BYTES: u64 = file::LEN;
-
     pub(crate) fn new(key: UniquePtr<ffi::SignKey>) -> Self {
         Self { key }
     }
 
     /// Bytes of a file of keys.
-    pub const FILE_LEN: u64 = file::LEN;
+    pub const FILE_LEN: u64 = file::FORM.len;
 
     /// The sign of a difference: an encrypted 1 if it is negative, else an encrypted 0. Takes a second or so of one processor; may be
     /// called from several threads.
@@ -64,12 +60,12 @@ impl SignKeys {
     /// Writes the keys to a new file that only its owner can read, and returns its SHA-256. `progress` is told the share that is done.
     ///
     /// # Errors
-    /// [`SignKeyError::Io`], and OpenFHE's.
+    /// [`EvaluationKeyError::Io`], and OpenFHE's.
     pub fn save(
         &self,
         path: &Path,
         progress: &mut dyn FnMut(f64),
-    ) -> Result<[u8; 32], SignKeyError> {
+    ) -> Result<[u8; 32], EvaluationKeyError> {
         file::save(&self.key, path, progress)
     }
 
@@ -77,12 +73,12 @@ impl SignKeys {
     /// is.
     ///
     /// # Errors
-    /// One variant of [`SignKeyError`] for each way in which the file is not the one that is meant.
+    /// One variant of [`EvaluationKeyError`] for each way in which the file is not the one that is meant.
     pub fn load(
         path: &Path,
         sha256: &[u8; 32],
         progress: &mut dyn FnMut(f64),
-    ) -> Result<Self, SignKeyError> {
+    ) -> Result<Self, EvaluationKeyError> {
         file::load(path, sha256, progress).map(Self::new)
     }
 }
