@@ -43,7 +43,7 @@ pub(crate) fn load(
     Ok(Comparer::new(signs, switches, flood_secret(state)?))
 }
 
-fn signed(
+pub(crate) fn signed(
     dir: &Path,
     deployment: &DeploymentId,
     operator: &VerifyingKey,

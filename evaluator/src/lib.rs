@@ -9,6 +9,7 @@
 //!
 //! # Layout
 //! * [`Comparer`]: one encrypted bit · `keys`: the operator's files of evaluation keys
+//! * [`Products`]: squares and tariff bands of reports without masks; no message brings it any
 //! * `store`: sums, what they are compared with, answers · `jobs`: bits on several threads
 //! * `run`: over MQTT · [`metrics`]: what it counts · [`doctor`]: what the set-up lacks
 
@@ -18,11 +19,13 @@ mod error;
 mod jobs;
 mod keys;
 pub mod metrics;
+mod products;
 mod run;
 mod store;
 
 pub use comparer::{CompareError, Comparer};
 pub use error::EvaluatorError;
+pub use products::{Products, Reports};
 pub use run::run;
 
 /// The name of its folder of state.

@@ -11,6 +11,7 @@
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
 //! - `comparison`: sums that nobody opens, compared by the evaluator;
+//! - [`levelled`]: keys for products on ciphertexts without masks, and opening them: off by default, and not in the event loop;
 //! - `publish`: noisy totals for those who publish them;
 //! - `search`: which meter spoils a sum that did not open;
 //! - [`init`]: a new deployment · [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
@@ -30,6 +31,7 @@ mod event_loop;
 pub mod init;
 mod keys;
 pub mod learn;
+pub mod levelled;
 pub mod metrics;
 mod open;
 pub mod page;

@@ -130,6 +130,15 @@ fn a_tariff_and_meters_that_are_to_be_billed_fit_their_rules() {
     assert_eq!(validate("enrol", &enrol.to_cbor(None)), Ok(()));
 }
 
+#[test]
+fn evaluation_keys_with_levelled_ones_fit_their_rule() {
+    let keys = wire::EvaluationKeys {
+        levelled: Some(wire::Digest([7; 32])),
+        ..wire::EvaluationKeys::sample()
+    };
+    assert_eq!(validate("evaluation-keys", &keys.to_cbor(None)), Ok(()));
+}
+
 const NAMES: [&str; 18] = [
     "noisy-total",
     "evaluation-keys",

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use common::{MAX, Sample, deployment, key, public};
-use wire::{EarlierMinimum, EnrolRequest, Plan, RosterPage, WindowStart};
+use wire::{EarlierMinimum, EnrolRequest, EvaluationKeys, Plan, RosterPage, WindowStart};
 
 fn path<M: Sample>() -> PathBuf {
     let name = M::CONTENT_TYPE.strip_prefix("cipherwatt/").unwrap();
@@ -145,6 +145,16 @@ fn a_plan_with_a_rating_has_the_golden_bytes() {
     let mut plan = Plan::sample();
     plan.feeders[2].rating_wh = Some(37_500);
     has_the_golden_bytes(&plan, "plan-rating.hex");
+}
+
+/// Without levelled keys, the hash of the others stands alone, as before there were any.
+#[test]
+fn evaluation_keys_with_levelled_ones_have_the_golden_bytes() {
+    let keys = EvaluationKeys {
+        levelled: Some(wire::Digest([0xcd; 32])),
+        ..EvaluationKeys::sample()
+    };
+    has_the_golden_bytes(&keys, "evaluation-keys-levelled.hex");
 }
 
 /// What analytics signed of a sum shows who is in it, to whoever has not the ciphertext.

@@ -1,8 +1,8 @@
 //! `operator evaluation-keys`: the secret that encrypted bits are under, and the keys that the evaluator computes them with.
 //!
 //! The secret stays in the operator's folder, as `comparison.key`. The folder `evaluation` beside it is for the evaluator: `sign.keys`,
-//! 1.1 GB, made once; `switch-{epoch}.key`, 72 kB, one for each key epoch; and `keys.signed`, in which the operator signs the hash of
-//! each.
+//! 1.1 GB, made once; `switch-{epoch}.key`, 72 kB, one for each key epoch; with `plan.allow_levelled` those of [`crate::levelled`]; and
+//! `keys.signed`, in which the operator signs the hash of each.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use wire::{Digest, EvaluationKeys, KeyEpoch};
 use crate::disk::{self, DiskError};
 use crate::error::OperatorError;
 use crate::keys::keyring::{FIRST_EPOCH, Keyring};
+use crate::levelled;
 use crate::plan::book::PlanBook;
 use crate::setup::folder;
 
@@ -59,7 +60,7 @@ pub fn make(settings: &Settings) -> anyhow::Result<()> {
     disk::create_folder(&out)?;
     let signed_file = out.join(SIGNED);
     let deployment = &settings.deployment.id;
-    let (secret, signs) = match secret(&dir)? {
+    let (secret, signs, levelled) = match secret(&dir)? {
         Some(secret) => {
             let bytes = disk::read(&signed_file, MAX_SIGNED).with_context(|| {
                 format!(
@@ -71,24 +72,23 @@ pub fn make(settings: &Settings) -> anyhow::Result<()> {
             let unverified = wire::decode::<EvaluationKeys>(&bytes, MAX_SIGNED)?;
             let opened =
                 unverified.verify(deployment, EvaluationKeys::PLACE, &keyring.verifying())?;
-            (secret, opened.message.signs)
+            (secret, opened.message.signs, opened.message.levelled)
         }
-        None => generate(&dir, &out)?,
+        None => {
+            let (secret, signs) = generate(&dir, &out)?;
+            (secret, signs, None)
+        }
     };
-    let mut switches = Vec::new();
-    for epoch in (FIRST_EPOCH.0..).map(KeyEpoch) {
-        if keyring.missing(epoch).is_some() {
-            break;
-        }
-        let path = out.join(switch_file(epoch));
-        if !path.exists() {
-            let key = secret.switch_key(&keyring.epoch(epoch)?.secret)?;
-            disk::replace(&path, &key.to_bytes())?;
-        }
-        let bytes = disk::read(&path, MAX_SIGNED)?;
-        switches.push((epoch, Digest::of(&bytes)));
-    }
-    let keys = EvaluationKeys { signs, switches };
+    let levelled = match settings.plan.allow_levelled {
+        true => Some(levelled::make(&dir, &out, levelled)?),
+        false => None,
+    };
+    let switches = switches(&secret, &keyring, &out)?;
+    let keys = EvaluationKeys {
+        signs,
+        levelled,
+        switches,
+    };
     let (sealed, _) = wire::seal(
         &keys,
         None,
@@ -104,6 +104,28 @@ pub fn make(settings: &Settings) -> anyhow::Result<()> {
         out.display()
     );
     Ok(())
+}
+
+/// Makes the switching keys of new epochs; the hashes of all.
+fn switches(
+    secret: &SignSecret,
+    keyring: &Keyring,
+    out: &Path,
+) -> anyhow::Result<Vec<(KeyEpoch, Digest)>> {
+    let mut switches = Vec::new();
+    for epoch in (FIRST_EPOCH.0..).map(KeyEpoch) {
+        if keyring.missing(epoch).is_some() {
+            break;
+        }
+        let path = out.join(switch_file(epoch));
+        if !path.exists() {
+            let key = secret.switch_key(&keyring.epoch(epoch)?.secret)?;
+            disk::replace(&path, &key.to_bytes())?;
+        }
+        let bytes = disk::read(&path, MAX_SIGNED)?;
+        switches.push((epoch, Digest::of(&bytes)));
+    }
+    Ok(switches)
 }
 
 /// The name of an epoch's switching key.

@@ -110,6 +110,8 @@ pub struct Plan {
     pub areas: Vec<Transformer>,
     /// Feeders whose sums are compared with a rating, and never opened.
     pub over_rating: Vec<Rating>,
+    /// Whether there may be keys for products on ciphertexts, which carry no masks.
+    pub allow_levelled: bool,
     /// `month`, or the number of windows that a bill is over.
     pub billing_period: String,
     /// The tariff bands of billed meters; [`Plan::tariff`] reads them.

@@ -13,6 +13,8 @@ pub const MAX_SWITCH_KEYS: usize = 4_096;
 pub struct EvaluationKeys {
     /// SHA-256 of the file that signs are computed with.
     pub signs: Digest,
+    /// SHA-256 of the file of levelled keys; none where no products are computed on ciphertexts.
+    pub levelled: Option<Digest>,
     /// SHA-256 of the switching key of each epoch, ascending by epoch.
     pub switches: Vec<(KeyEpoch, Digest)>,
 }
@@ -27,7 +29,14 @@ impl Message for EvaluationKeys {
     const FIELDS: usize = 2;
 
     fn write(&self, writer: &mut Writer) {
-        writer.bytes(&self.signs.0);
+        // Alone where there are no others, as before there were levelled keys.
+        if let Some(levelled) = &self.levelled {
+            writer.array(2);
+            writer.bytes(&self.signs.0);
+            writer.bytes(&levelled.0);
+        } else {
+            writer.bytes(&self.signs.0);
+        }
         writer.list(&self.switches, |writer, (epoch, digest)| {
             writer.array(2);
             writer.uint(epoch.0);
@@ -36,8 +45,10 @@ impl Message for EvaluationKeys {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let (signs, levelled) = read_files(reader)?;
         Ok(Self {
-            signs: Digest(reader.bytes_of("evaluation_keys.signs")?),
+            signs,
+            levelled,
             switches: reader.list(MAX_SWITCH_KEYS, "evaluation_keys.switches", |reader| {
                 reader.array_of(2, "evaluation_keys.switch")?;
                 let epoch = KeyEpoch(reader.u32("evaluation_keys.epoch")?);
@@ -49,4 +60,15 @@ impl Message for EvaluationKeys {
     fn check(&self) -> Result<(), WireError> {
         ascending(&self.switches, "evaluation_keys.switches", |a, b| a.0 < b.0)
     }
+}
+
+fn read_files(reader: &mut Reader<'_>) -> Result<(Digest, Option<Digest>), WireError> {
+    let field = "evaluation_keys.signs";
+    if !reader.is_array() {
+        return Ok((Digest(reader.bytes_of(field)?), None));
+    }
+    reader.array_of(2, field)?;
+    let signs = Digest(reader.bytes_of(field)?);
+    let levelled = reader.bytes_of("evaluation_keys.levelled")?;
+    Ok((signs, Some(Digest(levelled))))
 }

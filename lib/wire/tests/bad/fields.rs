@@ -1,7 +1,7 @@
 //! What is wrong with the encoding of the signed array, and with single fields.
 
 use ciborium::Value;
-use wire::{IdError, Report, WindowStart, WireError as E};
+use wire::{EvaluationKeys, IdError, Report, WindowStart, WireError as E};
 
 use crate::vector::*;
 
@@ -26,6 +26,12 @@ pub(crate) fn bad_fields() -> Vec<Bad> {
                 expected: 2,
                 found: 0,
             },
+        ),
+        field::<EvaluationKeys>(
+            "evaluation keys with the hash of one file in a list",
+            1,
+            Value::Array(vec![Value::Bytes(vec![0xab; 32])]),
+            wrong_length("evaluation_keys.signs", 2, 1),
         ),
         payload::<Report>(
             "an empty payload",

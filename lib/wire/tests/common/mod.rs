@@ -516,6 +516,7 @@ impl Sample for EvaluationKeys {
     fn sample() -> Self {
         Self {
             signs: digest(0xab),
+            levelled: None,
             switches: vec![(KeyEpoch(1), digest(1)), (KeyEpoch(2), digest(2))],
         }
     }

@@ -95,8 +95,10 @@ pub(crate) fn comparison() -> impl Strategy<Value = Comparison> {
 
 pub(crate) fn evaluation_keys() -> impl Strategy<Value = EvaluationKeys> {
     let switches = btree_map(any::<u32>(), digest(), 0..4);
-    (digest(), switches).prop_map(|(signs, switches)| EvaluationKeys {
+    let files = (digest(), proptest::option::of(digest()));
+    (files, switches).prop_map(|((signs, levelled), switches)| EvaluationKeys {
         signs,
+        levelled,
         switches: switches
             .into_iter()
             .map(|(epoch, digest)| (KeyEpoch(epoch), digest))
