@@ -69,6 +69,7 @@ pub(super) fn measure(
         // A word for each coefficient that is added.
         sum_bytes: Some(8 * (RING.dimension + coefficients)),
         keys_bytes: 0,
+        memory_bytes: None,
         // Squares are entered in whole units, with the rest carried on within the report.
         right: error == 0.0 || layout == Layout::Moments && error < 1e-3,
         error,

@@ -4,10 +4,11 @@
 //! counts only if it is near the truth.
 //!
 //! # Layout
-//! * [`Operation`]: a row · [`additive`]: sums, in each layout · [`compared`]: one bit of a sum · [`levelled`]: products, without
-//!   masks · [`tenseal`]: the peer
+//! * [`Operation`]: a row · [`additive`]: sums, in each layout · [`bills`]: bands of one customer · [`compared`]: one bit of a sum
+//! * [`levelled`]: products, without masks · [`tenseal`]: the peer
 
 mod additive;
+mod bills;
 mod compared;
 mod levelled;
 mod tenseal;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use harness::output::write_json;
+use harness::usage::{Usage, reset_peak};
 use serde::Serialize;
 use service::config::Settings;
 
@@ -24,11 +26,12 @@ use crate::peers::work::Work;
 use crate::ratio::Spread;
 
 /// The operations, as `--values` names them.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 7] = [
     "sum",
     "maxima",
     "squares",
     "histogram",
+    "bills",
     "tariff",
     "comparison",
 ];
@@ -61,6 +64,9 @@ pub(crate) struct Operation {
     pub(crate) sum_bytes: Option<usize>,
     /// Keys that the server computes with, in bytes.
     pub(crate) keys_bytes: usize,
+    /// The most memory that it took: of TenSEAL's process all, of ours what is beyond what this process had before. None where the
+    /// kernel does not say.
+    pub(crate) memory_bytes: Option<u64>,
     /// How far the answer is from the truth: the greatest difference over the greatest true value.
     pub(crate) error: f64,
     /// Whether that is within what the operation says of itself.
@@ -127,27 +133,41 @@ fn ours(
 ) -> Result<Vec<Operation>> {
     let mut measured = Vec::new();
     if let Some(layout) = additive::layout(name) {
-        measured.push(additive::measure(
-            settings,
-            (name, layout),
-            work.clone(),
-            size,
-        )?);
+        measured.push(with_memory(|| {
+            additive::measure(settings, (name, layout), work.clone(), size)
+        })?);
     }
     if let Some(product) = levelled::product(name) {
-        measured.push(levelled::measure((name, product), work, size)?);
+        measured.push(with_memory(|| {
+            levelled::measure(settings, (name, product), work, size)
+        })?);
     }
-    if name == "comparison" {
-        measured.push(compared::measure(work, size)?);
+    match name {
+        "bills" => measured.push(with_memory(|| bills::measure(settings, work, size))?),
+        "comparison" => measured.push(with_memory(|| compared::measure(work, size))?),
+        _ => {}
     }
     Ok(measured)
+}
+
+/// What `measure` measures, with the most memory that it took beyond what there was.
+fn with_memory(measure: impl FnOnce() -> Result<Operation>) -> Result<Operation> {
+    let before = reset_peak();
+    let measured = measure()?;
+    let peak = Usage::now().peak_bytes;
+    Ok(Operation {
+        memory_bytes: before
+            .zip(peak)
+            .map(|(before, peak)| peak.saturating_sub(before)),
+        ..measured
+    })
 }
 
 impl Operations {
     pub(crate) fn text(&self) -> String {
         let mut table = table(
             3,
-            "operation|system|parameters|client µs|bytes|server µs|answer ms|sum kB|keys kB|error|right",
+            "operation|system|parameters|client µs|bytes|server µs|answer ms|sum kB|keys kB|memory MB|error|right",
         );
         for row in &self.operations {
             table.add_row([
@@ -160,6 +180,9 @@ impl Operations {
                 or_dash(row.answer_ms, |ms| format!("{ms:.2}")),
                 or_dash(row.sum_bytes, |bytes| format!("{:.0}", bytes as f64 / 1e3)),
                 format!("{:.0}", row.keys_bytes as f64 / 1e3),
+                or_dash(row.memory_bytes, |bytes| {
+                    format!("{:.1}", bytes as f64 / 1e6)
+                }),
                 format!("{:.1e}", row.error),
                 if row.right { "yes" } else { "NO" }.to_owned(),
             ]);

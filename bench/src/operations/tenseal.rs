@@ -62,6 +62,7 @@ pub(super) async fn measure(
         answer_ms: None,
         sum_bytes: None,
         keys_bytes: prepared.keys_bytes,
+        memory_bytes: process.peak_bytes(),
         right: error < 1e-3,
         error,
     })

@@ -1,5 +1,6 @@
 //! Our own steps, one by one and on one thread: what peers and the budget are measured against.
 
+mod billed;
 mod opened;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use packed::{Accumulator, Profile, RING, noise, sum};
 use seal::Kernel;
 use service::config::Settings;
 use wire::{Salt, Topics};
+
+pub(crate) use billed::DAYS;
 
 use super::deployment::Deployment;
 use super::work::Work;

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use harness::usage::Usage;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -35,6 +36,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// The most memory that it has had; none where the kernel does not say.
+    pub(crate) fn peak_bytes(&self) -> Option<u64> {
+        Usage::of(self.child.id()?).peak_bytes
+    }
+
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .envs(ONE_THREAD)

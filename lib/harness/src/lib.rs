@@ -8,7 +8,7 @@
 //! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
 //! * [`areas`]: the totals of transformers and substations held against the truth
-//! * [`comparison`]: encrypted comparisons held against the truth
+//! * [`comparison`]: encrypted comparisons held against the truth · [`levelled`]: products without masks · `customers`: of a file
 //! * [`percentiles`], [`spread`], [`bills`]: histograms, standard deviations and bills held against the truth
 //! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
@@ -18,10 +18,12 @@
 pub mod areas;
 pub mod bills;
 pub mod comparison;
+mod customers;
 mod entered;
 mod input;
 pub mod latency;
 pub mod ledger;
+pub mod levelled;
 pub mod network;
 pub mod oracle;
 pub mod output;

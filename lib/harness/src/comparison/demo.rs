@@ -6,13 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use packed::ADDITIVE_FINE;
 use packed::layout::{Encoding, Layout, Shape};
 use packed::noise;
-use readings::{MicroWattHours, Reading};
 use serde::Serialize;
 use service::config::Settings;
-use wire::UnixSeconds;
 
 use super::{Compared, Keys, Masked, Ranked};
-use crate::input::Input;
+use crate::customers::Customers;
 
 /// Groups that the customers are in, one after the other.
 const FEEDERS: usize = 3;
@@ -104,37 +102,17 @@ pub fn ask(settings: &Settings, file: &Path) -> Result<Asked> {
 }
 
 fn feeders(settings: &Settings, file: &Path) -> Result<Vec<Feeder>> {
-    let mut settings = settings.clone();
-    settings.meter.replay = Some(file.to_owned());
-    let Input::File(_, mut replay) = Input::open(&settings)? else {
-        anyhow::bail!("{} is no file of readings", file.display());
-    };
-    let source: &mut dyn readings::Source = replay.as_mut();
-    let interval_s = source.interval_s();
-    let specs = source.meters().to_vec();
+    let customers = Customers::of(settings, file, INTERVALS)?;
     ensure!(
-        specs.len() >= 15 * FEEDERS,
+        customers.wh.len() >= 15 * FEEDERS,
         "{} has too few customers",
         file.display()
     );
     let mut feeders: Vec<Feeder> = (0..FEEDERS).map(|_| Feeder::default()).collect();
-    for (index, spec) in specs.iter().enumerate() {
+    for (index, (wh, most_wh)) in customers.wh.into_iter().zip(customers.most_wh).enumerate() {
         let feeder = &mut feeders[index % FEEDERS];
-        feeder.wh.push(Vec::new());
-        feeder.most_wh += (spec.capacity_w.0 * u64::from(interval_s)).div_ceil(3_600);
-    }
-    let start = source.range().0.0;
-    let mut readings = Vec::new();
-    for interval in 0..INTERVALS as u64 {
-        let at = UnixSeconds(start + interval * u64::from(interval_s));
-        source.read(at, interval_s, &mut readings)?;
-        for (index, reading) in readings.iter().enumerate() {
-            let wh = match reading {
-                Reading::Energy(energy) => energy.0 / MicroWattHours::PER_WH,
-                Reading::Missing => 0,
-            };
-            feeders[index % FEEDERS].wh[index / FEEDERS].push(wh);
-        }
+        feeder.wh.push(wh);
+        feeder.most_wh += most_wh;
     }
     Ok(feeders)
 }
