@@ -2,11 +2,13 @@
 
 use packed::Kernel;
 use service::Settings;
+use service::config::StoreKind;
 use service::doctor::{Findings, Subject, Trusted};
 use service::trust::RosterScope;
 use wire::Topics;
 
 use crate::assignment::AssignedPlan;
+use crate::store::PostgresStore;
 
 /// The ciphertext of a sum in memory, in bytes.
 const SUM: u64 = 33_000;
@@ -68,6 +70,7 @@ fn memory(analytics: &service::config::Analytics) -> u64 {
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     kernel(findings);
+    database(settings, findings);
     let floor = settings.analytics.min_meters_floor;
     findings.min_meters(trusted, "analytics.min_meters_floor", floor);
     let id = &settings.analytics.id;
@@ -94,6 +97,22 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
             "start it while the operator runs; with manual enrolment, `operator pending` and `operator approve` admit it",
         ),
         feeders => findings.ok("enrolled", format!("the plan gives {id} {feeders} feeders")),
+    }
+}
+
+/// Whether the database is there, and keeps what it says it has committed.
+fn database(settings: &Settings, findings: &mut Findings) {
+    const CHECK: &str = "database";
+    if settings.analytics.store == StoreKind::File {
+        return;
+    }
+    match PostgresStore::examine(settings) {
+        Ok(found) => findings.ok(CHECK, found),
+        Err(error) => findings.fail(
+            CHECK,
+            service::Chain(&error).to_string(),
+            "start the server, or correct analytics.postgres; docs/operations.md says what it needs",
+        ),
     }
 }
 

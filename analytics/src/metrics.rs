@@ -2,6 +2,7 @@
 
 pub(crate) mod areas;
 pub(crate) mod bills;
+pub(crate) mod database;
 mod handover;
 
 use metrics::{counter, gauge, histogram};
@@ -55,7 +56,11 @@ pub const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
 pub const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
 
 /// Every counter without a label, with its help.
-const COUNTERS: [(&str, &str); 16] = [
+const COUNTERS: [(&str, &str); 17] = [
+    (
+        database::CONNECTIONS,
+        "Connections made to the database; none where sums are kept in a file",
+    ),
     (RECEIVED, "Messages that came on a report topic"),
     (
         RECEIVED_BYTES,
@@ -134,7 +139,11 @@ const GAUGES: [(&str, &str); 10] = [
 ];
 
 /// Every histogram, with its help.
-const HISTOGRAMS: [(&str, &str); 6] = [
+const HISTOGRAMS: [(&str, &str); 7] = [
+    (
+        database::STATEMENT,
+        "The statement of one commit, where sums are kept in a database",
+    ),
     (
         VERIFY,
         "Decoding and verifying one report; those verified together share the time",

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::clock::SharedClock;
-use service::config::Settings;
+use service::config::{Settings, StoreKind};
 use service::mqtt::{Inbox, Publisher};
 use service::stop::Stop;
 use service::trust::{HeldPlan, PlanKeeper, PlanWait, Roster, RosterKeeper, RosterScope};
@@ -24,7 +24,7 @@ use wire::{FeederId, PlanVersion, SigningKey, Topics};
 use crate::assignment::{self, AssignedPlan};
 use crate::engine::{Engine, Event, Handover, Identity};
 use crate::metrics;
-use crate::store::{FileStore, Store, StoreError};
+use crate::store::Store;
 use crate::windows::Rules;
 
 mod broker_uptime;
@@ -38,6 +38,7 @@ mod error;
 mod floor;
 mod hint;
 mod intake;
+mod open;
 mod stages;
 mod sum_receipts;
 use broker_uptime::BrokerUptime;
@@ -67,17 +68,17 @@ pub async fn run(
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<(), AnalyticsError> {
     state_folder(settings)?;
-    let path = store_path(settings);
-    let deployment = settings.deployment.id.clone();
     // Before anything else: a second process must not take the first one's place at the broker.
-    let store = spawn_blocking(move || {
-        let store = FileStore::open(&path, &deployment)?;
-        tracing::info!(path = %path.display(), commits = store.commits(), "store opened and verified");
-        Ok::<_, StoreError>(store)
-    })
-    .await
-    .map_err(AnalyticsError::Task)??;
-    run_on(settings, clock, stop, observer, store).await
+    match settings.analytics.store {
+        StoreKind::File => {
+            let store = open::file(settings).await?;
+            run_on(settings, clock, stop, observer, store).await
+        }
+        StoreKind::Postgres => match open::database(settings, open::run(), &stop).await? {
+            Some(store) => run_on(settings, clock, stop, observer, store).await,
+            None => Ok(()),
+        },
+    }
 }
 
 /// [`run`] on a store of the caller's.

@@ -22,8 +22,10 @@ use wire::{
 mod bill;
 mod checked;
 mod error;
+mod format;
 mod lease;
 mod memory;
+mod postgres;
 mod redb;
 mod stage;
 pub use self::redb::{FileStore, Inspection, KeptMember, TableUse};
@@ -35,6 +37,7 @@ pub use error::StoreError;
 pub(crate) use lease::Standing;
 pub use lease::{Fence, Lease, Leased};
 pub use memory::MemoryStore;
+pub use postgres::{PostgresLeases, PostgresStore};
 pub use stage::{Replaces, SHORT_DIGEST, Stage};
 
 /// Names one encrypted sum.

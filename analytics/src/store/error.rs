@@ -22,7 +22,7 @@ pub enum StoreError {
     },
     /// Another process has the file open.
     #[error(
-        "the store {path} is in use by another process: stop that one, or give this one another `analytics.id`",
+        "the store {path} is in use by another process: stop that one, or give this one another `analytics.id` and store",
         path = path.display()
     )]
     InUse {
@@ -77,10 +77,21 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The database takes nothing from this process.
+    #[error(
+        "the database {path} refuses this process: {problem}; docs/operations.md says how to set one up",
+        path = path.display()
+    )]
+    Refused {
+        /// The database.
+        path: PathBuf,
+        /// What it said.
+        problem: String,
+    },
     /// The file was written in another format, so its rows would mean something else.
     #[error(
         "the store {path} was written with {what} {found}, not {expected}: use the settings or the program it was written with, \
-         or another `analytics.store_file`",
+         or another `analytics.store_file` or `analytics.postgres.database`",
         path = path.display()
     )]
     Mismatch {

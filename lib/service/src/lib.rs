@@ -9,6 +9,7 @@
 //! - [`stop`] and [`clock`]: how a service is told to end, and what time it is.
 //! - [`mqtt`]: the MQTT 3.1.1 client: back-off, in-order acknowledgements, a publisher that cannot
 //!   deadlock with the inbox.
+//! - [`database`]: what is shown to a database, and by what it is believed.
 //! - [`trust`]: the plan and the roster that the operator signed, verified, pinned to that operator and cached on disk.
 //! - [`Chain`]: an error with its sources, for a log.
 //! - [`files`]: atomic writes and key files; [`store`]: what stores in one file share.
@@ -18,6 +19,7 @@ mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod database;
 pub mod doctor;
 pub mod exit;
 pub mod failpoint;

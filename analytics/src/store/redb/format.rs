@@ -5,9 +5,7 @@
 
 use packed::Profile;
 use redb::{TableDefinition, WriteTransaction};
-use wire::{
-    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
-};
+use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart};
 
 use crate::store::{BillKey, ContributorRow, Replaces, Stage, SumKey, SumRow};
 
@@ -87,15 +85,6 @@ pub(super) fn open_members(changes: &WriteTransaction) -> Result<(), redb::Error
     Ok(())
 }
 
-/// A grid as meta has it.
-pub(super) fn grid_text(grid: Grid) -> String {
-    let text = format!("{} × {} s", grid.batch(), grid.interval_s());
-    match grid.zone() {
-        Some(zone) => format!("{text}, days of {zone}"),
-        None => text,
-    }
-}
-
 /// A window's sums as a range of keys.
 pub(super) fn parts_of(
     feeder: &FeederId,
@@ -143,25 +132,6 @@ pub(super) fn key_columns(key: &SumKey) -> (&str, u64, u16) {
     (key.feeder.as_str(), key.window.0, key.part.0)
 }
 
-/// What stages are called in the file, by number.
-const STAGES: [Stage; 8] = [
-    Stage::Open,
-    Stage::Held,
-    Stage::Released,
-    Stage::Settled,
-    Stage::Refused,
-    Stage::Divided,
-    Stage::Closed,
-    // Of files without areas there is none, so their format is the same.
-    Stage::Pooled,
-];
-
-fn stage_column(stage: Stage) -> u8 {
-    let number = STAGES.iter().position(|known| *known == stage);
-    // All stages are there.
-    number.unwrap_or(STAGES.len()) as u8
-}
-
 pub(super) fn row_columns(row: &SumRow) -> RowOf<'_> {
     let replaces = row.replaces.map(|replaces| {
         let (first, last) = replaces.ranks;
@@ -174,7 +144,7 @@ pub(super) fn row_columns(row: &SumRow) -> RowOf<'_> {
         row.contributors,
         row.sealed_at.0.0,
         row.sealed_at.1.0,
-        stage_column(row.stage),
+        row.stage.number(),
         replaces,
     )
 }
@@ -212,7 +182,6 @@ impl Reader {
         columns: RowOf<'_>,
     ) -> Result<SumRow, String> {
         let (epoch, plan_version, profile, contributors, oldest, newest, stage, replaces) = columns;
-        let known = STAGES.get(usize::from(stage)).copied();
         Ok(SumRow {
             key: self.key(key)?,
             epoch: KeyEpoch(epoch),
@@ -220,7 +189,7 @@ impl Reader {
             profile: Profile::by_name(profile).map_err(|error| error.to_string())?,
             contributors,
             sealed_at: (UnixMillis(oldest), UnixMillis(newest)),
-            stage: known.ok_or_else(|| format!("a sum is in the unknown stage {stage}"))?,
+            stage: Stage::numbered(stage)?,
             replaces: replaces.map(|(part, first, last, meters)| Replaces {
                 part: Part(part),
                 ranks: (first, last),

@@ -79,10 +79,7 @@ pub(super) fn bind(
     path: &Path,
     format: &StoreFormat,
 ) -> Result<(), StoreError> {
-    let expected = [
-        (format::LAYOUT_KEY, format.shape.to_string()),
-        (format::GRID_KEY, format::grid_text(format.grid)),
-    ];
+    let expected = format.texts();
     let meta = meta(database).map_err(|error| fault(path, "read", error))?;
     if let (Some(layout), Some(grid)) = (&meta.layout, &meta.grid) {
         for ((what, expected), found) in expected.iter().zip([layout, grid]) {

@@ -8,6 +8,7 @@ mod access;
 mod live;
 mod mqtt;
 mod plan;
+mod postgres;
 mod publish;
 mod readings;
 
@@ -43,6 +44,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(publish::find(settings))
         .chain(readings::find(settings, &given))
         .chain(live::find(settings, &given))
+        .chain(postgres::find(settings, &given))
         .flatten()
         .next()
 }

@@ -1,6 +1,10 @@
-//! What the settings of a broker, and of the account there, are called: messages about them name them.
+//! What the settings of a broker or a database, and of the account there, are called: messages about them name them.
 
-/// The keys of one broker's settings.
+/// What the address of a broker looks like.
+const MQTT_EXAMPLE: &str =
+    "expected host:port, such as 127.0.0.1:1883, or with TLS mqtts://host:8883";
+
+/// The keys of one server's settings.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LoginKeys {
     pub address: &'static str,
@@ -10,6 +14,8 @@ pub(crate) struct LoginKeys {
     pub certificate_file: &'static str,
     pub key_file: &'static str,
     pub server_name: &'static str,
+    /// What an address looks like.
+    pub example: &'static str,
     /// What to do where nobody answers.
     pub absent: &'static str,
 }
@@ -24,6 +30,7 @@ impl LoginKeys {
         certificate_file: "mqtt.certificate_file",
         key_file: "mqtt.key_file",
         server_name: "mqtt.server_name",
+        example: MQTT_EXAMPLE,
         absent: "start one with `cargo run --release -p broker`",
     };
 
@@ -36,7 +43,21 @@ impl LoginKeys {
         certificate_file: "meter.feed.certificate_file",
         key_file: "meter.feed.key_file",
         server_name: "meter.feed.server_name",
+        example: MQTT_EXAMPLE,
         absent: "start the broker of live readings, or correct meter.feed.address",
+    };
+
+    /// `[analytics.postgres]`
+    pub(crate) const POSTGRES: Self = Self {
+        address: "analytics.postgres.address",
+        user: "analytics.postgres.user",
+        password_file: "analytics.postgres.password_file",
+        ca_file: "analytics.postgres.ca_file",
+        certificate_file: "analytics.postgres.certificate_file",
+        key_file: "analytics.postgres.key_file",
+        server_name: "analytics.postgres.address",
+        example: "expected host:port, such as 127.0.0.1:5432",
+        absent: "start PostgreSQL, or correct analytics.postgres.address",
     };
 
     pub(crate) fn mqtt() -> &'static Self {

@@ -86,22 +86,21 @@ pub(crate) struct Endpoint {
     pub tls: bool,
 }
 
-const EXAMPLE: &str = "expected host:port, such as 127.0.0.1:1883, or with TLS mqtts://host:8883";
-
 impl Endpoint {
     pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    fn parse(text: &str, keys: &LoginKeys) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, keys: &LoginKeys) -> Result<Self, String> {
+        let example = keys.example;
         let text = text.trim();
         let (tls, default, rest) = match text.split_once("://") {
             None => (false, None, text),
             Some(("mqtt" | "tcp", rest)) => (false, Some(1883), rest),
             Some(("mqtts" | "ssl", rest)) => (true, Some(8883), rest),
             Some((scheme, _)) => {
-                return Err(format!("`{scheme}://` is not spoken here: {EXAMPLE}"));
+                return Err(format!("`{scheme}://` is not spoken here: {example}"));
             }
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -119,7 +118,7 @@ impl Endpoint {
         let (host, port) = match (rest.rsplit_once(':'), default) {
             (Some((host, port)), _) if !port.contains(']') => (host, parse_port(port)?),
             (_, Some(port)) => (rest, port),
-            _ => return Err(EXAMPLE.to_owned()),
+            _ => return Err(example.to_owned()),
         };
         let bracketed = host
             .strip_prefix('[')
@@ -136,11 +135,11 @@ impl Endpoint {
                 .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
         };
         if host.is_empty() {
-            return Err(format!("the host is missing: {EXAMPLE}"));
+            return Err(format!("the host is missing: {example}"));
         }
         if !valid {
             return Err(format!(
-                "`{host}` is neither a name nor an address: {EXAMPLE}"
+                "`{host}` is neither a name nor an address: {example}"
             ));
         }
         let host = bracketed.unwrap_or(host).to_owned();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::{AnalyticsId, FeederId, VerifyingKey};
 
 use super::access::{IdentityKind, Role};
-use super::{BandPrice, text};
+use super::{BandPrice, Postgres, StoreKind, text};
 
 /// `[broker]`: the embedded broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -219,7 +219,9 @@ pub struct Analytics {
     /// Event time after a window's end for which late reports are taken and digests of contributors kept.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
-    /// The file of sums, contributors and releases, within the process's own state folder unless it is absolute.
+    /// Where sums, contributors and releases are kept.
+    pub store: StoreKind,
+    /// The file of them, within the process's own state folder unless it is absolute.
     pub store_file: PathBuf,
     /// Threads that verify reports; 0: one for each processor.
     pub verify_threads: usize,
@@ -248,4 +250,6 @@ pub struct Analytics {
     /// How long a release waits for the operator's receipt before it is sent again.
     #[serde(with = "humantime_serde")]
     pub release_retry: Duration,
+    /// The database, where they are kept in one.
+    pub postgres: Postgres,
 }

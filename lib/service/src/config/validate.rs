@@ -4,6 +4,7 @@ mod broker;
 mod evaluator;
 mod operator;
 mod plan;
+mod postgres;
 mod publish;
 
 use std::time::Duration;
@@ -100,6 +101,7 @@ fn analytics(settings: &Settings) -> Check {
         analytics.store_file.file_name().is_some(),
         || "expected the name of a file".to_owned(),
     )?;
+    postgres::postgres(&analytics.postgres)?;
     analytics_limits(analytics)
 }
 

@@ -1,0 +1,64 @@
+//! The store that the settings name.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use service::Settings;
+use service::stop::Stop;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::{AnalyticsError, store_path};
+use crate::store::{FileStore, PostgresStore, StoreError};
+
+/// The wait before a database that is out of reach is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The file, of which no other process has hold.
+pub(super) async fn file(settings: &Settings) -> Result<FileStore, AnalyticsError> {
+    let path = store_path(settings);
+    let deployment = settings.deployment.id.clone();
+    let open = move || {
+        let store = FileStore::open(&path, &deployment)?;
+        tracing::info!(path = %path.display(), commits = store.commits(), "store opened and verified");
+        Ok::<_, StoreError>(store)
+    };
+    Ok(spawn_blocking(open).await.map_err(AnalyticsError::Task)??)
+}
+
+/// The database, once it is within reach; `None` if the process is to stop before.
+pub(super) async fn database(
+    settings: &Settings,
+    run: u64,
+    stop: &Stop,
+) -> Result<Option<PostgresStore>, AnalyticsError> {
+    let mut said = false;
+    loop {
+        let settings = settings.clone();
+        let open = move || PostgresStore::open(&settings, run);
+        match spawn_blocking(open).await.map_err(AnalyticsError::Task)? {
+            Ok(store) => {
+                tracing::info!(database = %store.place().display(), "store opened");
+                return Ok(Some(store));
+            }
+            Err(error) if !error.may_pass() => return Err(error.into()),
+            Err(error) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::error!(
+                        error = %service::Chain(&error),
+                        "nothing is taken until the database is within reach"
+                    );
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.stopped() => return Ok(None),
+            () = sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// A number that no other run has.
+pub(super) fn run() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

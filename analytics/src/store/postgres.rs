@@ -1,0 +1,212 @@
+//! Sums, contributors and releases in a PostgreSQL database, for one process or for several that share it.
+//!
+//! # What survives
+//! * Commit: one statement, which proves in itself that each lease it is made under still stands, and writes all or nothing. The
+//!   session waits for the disk, and for the synchronous standbys, before it says so. A warning counts as a failure: a
+//!   database that stopped waiting for its standby warns, and says that it committed.
+//! * A database that is out of reach is a slow disk: the commit fails, nothing is answered, and the same commit is made
+//!   again once there is a connection. Whether it had taken effect does not matter, since every row is absolute. It
+//!   waits for what an earlier connection may have left under way.
+//! * A standby that is promoted is found by its taking writes.
+//! * Where no leases are given, the store is that of the run which loaded it last: an earlier one writes nothing any more.
+//!
+//! One connection is enough: the engine does one thing at a time. Leases have another, so that a commit does not hold them up.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use service::Settings;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use wire::{FeederId, WindowStart};
+
+use super::StoreError;
+
+mod attempt;
+mod blocks;
+mod columns;
+mod commit;
+mod connection;
+mod days;
+mod durable;
+mod fault;
+mod leases;
+mod load;
+mod migrate;
+mod read;
+mod share;
+mod store;
+use blocks::Contributors;
+use columns::Numbers;
+use connection::{Connection, Session};
+use days::Days;
+use fault::corrupt;
+pub use leases::PostgresLeases;
+
+/// As long as any start may take, in times of a statement.
+const LONG: u32 = 100;
+
+/// A durable store in a database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    connection: Connection,
+    /// Of this store, where it is its own. Drawn when it is opened.
+    run: i64,
+    /// Whether it was loaded as its own.
+    own: bool,
+    numbers: Numbers,
+    days: Days,
+    /// The connection over which the above was learnt.
+    learnt: u64,
+    /// Whether a commit was sent of which it is not known what became.
+    uncertain: bool,
+    bytes: (u64, Option<Instant>),
+}
+
+impl PostgresStore {
+    /// Connects, and brings the tables to the present version or makes them.
+    ///
+    /// # Errors
+    /// [`StoreError`]: out of reach, no account there, of another deployment or a newer version, or with settings under which what
+    /// it says is committed is not.
+    pub fn open(settings: &Settings, run: u64) -> Result<Self, StoreError> {
+        let mut connection = Connection::new(settings, "cipherwatt analytics")?;
+        let place = connection.place();
+        let deployment = settings.deployment.id.as_str();
+        let opened = connection.run("open", LONG, async |session| {
+            let changes = session.client.transaction().await?;
+            changes
+                .batch_execute("SET LOCAL statement_timeout = 0")
+                .await?;
+            let version = migrate::migrate(&changes).await?;
+            if version > migrate::newest() {
+                return Ok((version, String::new()));
+            }
+            changes
+                .execute(
+                    "INSERT INTO store (deployment) VALUES ($1) ON CONFLICT DO NOTHING",
+                    &[&deployment],
+                )
+                .await?;
+            let row = changes
+                .query_one("SELECT deployment FROM store", &[])
+                .await?;
+            let found = row.try_get(0)?;
+            changes.commit().await?;
+            Ok((version, found))
+        });
+        let (version, found) = opened?;
+        let newest = migrate::newest();
+        if version > newest {
+            let expected = format!("{newest} or less");
+            return Err(mismatch(
+                &place,
+                "schema version",
+                &version.to_string(),
+                &expected,
+            ));
+        }
+        if found != deployment {
+            return Err(mismatch(&place, "deployment", &found, deployment));
+        }
+        Ok(Self {
+            connection,
+            run: run.cast_signed(),
+            own: false,
+            numbers: Numbers::new(),
+            days: Days::default(),
+            learnt: 0,
+            uncertain: false,
+            bytes: (0, None),
+        })
+    }
+
+    /// Connects, changes nothing, and says what is there.
+    ///
+    /// # Errors
+    /// [`StoreError`]: out of reach, no account there, or with settings under which what it says is committed is not.
+    pub fn examine(settings: &Settings) -> Result<String, StoreError> {
+        let mut connection = Connection::new(settings, "cipherwatt analytics doctor")?;
+        let found = connection.run("read", 1, async |session| {
+            let asked = "SELECT current_setting('server_version'), to_regclass('schema_version') IS NOT NULL, \
+                         current_setting('synchronous_standby_names')";
+            let row = session.client.query_one(asked, &[]).await?;
+            let (version, used): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+            let standbys: String = row.try_get(2)?;
+            Ok((version, used, standbys))
+        });
+        let (version, used, standbys) = found?;
+        let tables = if used { "in use" } else { "without tables yet" };
+        let standbys = match standbys.is_empty() {
+            true => "no synchronous standby".to_owned(),
+            false => format!("synchronous standbys {standbys}"),
+        };
+        let place = connection.place();
+        Ok(format!(
+            "{}: PostgreSQL {version}, {tables}, {standbys}",
+            place.display()
+        ))
+    }
+
+    /// What the database is called in messages.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        self.connection.place()
+    }
+
+    /// Reads the rows of a prepared statement.
+    fn rows(
+        &mut self,
+        statement: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.connection.run("read", 1, async |session| {
+            let statement = session.prepared(statement).await?;
+            session.client.query(&statement, parameters).await
+        })
+    }
+
+    /// Reads what there is under a key.
+    fn one<T>(
+        &mut self,
+        statement: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+        read: impl FnOnce(&Row) -> Result<T, read::Problem>,
+    ) -> Result<Option<T>, StoreError> {
+        let rows = self.rows(statement, parameters)?;
+        let read = rows.first().map(read).transpose();
+        read.map_err(|problem| corrupt(&self.place(), problem))
+    }
+
+    fn contributors_of(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+    ) -> Result<Contributors, StoreError> {
+        let rows = self.rows(
+            read::CONTRIBUTORS,
+            &[&feeder.as_str(), &window.0.cast_signed()],
+        )?;
+        let mut contributors = Contributors::default();
+        for row in rows {
+            let read = row.try_get(0).map_err(|error| error.to_string());
+            read.and_then(|block| contributors.read(block))
+                .map_err(|problem| corrupt(&self.place(), problem))?;
+        }
+        Ok(contributors)
+    }
+}
+
+fn mismatch(
+    place: &std::path::Path,
+    what: &'static str,
+    found: &str,
+    expected: &str,
+) -> StoreError {
+    StoreError::Mismatch {
+        path: place.to_owned(),
+        what,
+        found: found.to_owned(),
+        expected: expected.to_owned(),
+    }
+}

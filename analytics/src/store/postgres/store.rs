@@ -1,0 +1,201 @@
+//! [`PostgresStore`] as a [`Store`].
+
+use tokio_postgres::types::ToSql;
+use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
+
+use super::columns::{bands_column, day};
+use super::fault::corrupt;
+use super::share::Share;
+use super::{LONG, PostgresStore, load, mismatch, read};
+use crate::store::{
+    BillKey, ContributorRow, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat, SumKey,
+    SumRow, Transaction,
+};
+
+/// The columns that name a sum, as parameters.
+macro_rules! parameters {
+    ($key:expr) => {
+        [
+            &$key.feeder.as_str() as &(dyn ToSql + Sync),
+            &$key.window.0.cast_signed(),
+            &i32::from($key.part.0),
+        ]
+    };
+}
+
+/// The columns that name a group of a bill, as parameters.
+macro_rules! bill_parameters {
+    ($key:expr) => {
+        [
+            &$key.feeder.as_str() as &(dyn ToSql + Sync),
+            &$key.period.0.cast_signed(),
+            &$key.meter.as_str(),
+            &$key.epoch.0.cast_signed(),
+            &$key.plan_version.0.cast_signed(),
+            &bands_column($key.bands),
+        ]
+    };
+}
+
+impl Store for PostgresStore {
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        scope: Scope<'_>,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        let place = self.place();
+        let (run, shards) = match scope {
+            Scope::All => (Some(self.run), None),
+            Scope::Shards(shards) => {
+                let shards = shards.iter().map(|shard| shard.0.cast_signed());
+                (None, Some(shards.collect()))
+            }
+        };
+        let loaded = self.connection.run("read", LONG, async |session| {
+            let changes = session.client.transaction().await?;
+            changes
+                .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_mergejoin = on")
+                .await?;
+            if let Some((what, found, expected)) = load::bind(&changes, format, run).await? {
+                return Ok(Err(mismatch(&place, what, &found, &expected)));
+            }
+            let loaded = load::load(&changes, shards, each).await?;
+            changes.commit().await?;
+            Ok(loaded.map_err(|problem| corrupt(&place, problem)))
+        })??;
+        self.own = run.is_some();
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
+        let mut share = Share::whole(transaction);
+        loop {
+            let lost = self.attempt(&share)?;
+            if lost.is_empty() {
+                break;
+            }
+            // Nothing was written. What is of the other shards is, unless more are lost meanwhile.
+            share.lost.extend(lost);
+            if share.leases().next().is_none() {
+                break;
+            }
+        }
+        let windows = transaction.reclaimed.iter();
+        self.days
+            .passed(windows.map(|(_, window)| day(window.0.cast_signed())));
+        self.look_after();
+        Ok(share.lost.into_iter().collect())
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+        digest: &Digest,
+    ) -> Result<Option<(Part, bool)>, StoreError> {
+        let contributors = self.contributors_of(feeder, window)?;
+        let seat = match contributors.members.is_empty() {
+            true => None,
+            false => self.one(read::SEAT, &[&feeder.as_str(), &meter.as_str()], |row| {
+                row.try_get(0).map_err(|error| error.to_string())
+            })?,
+        };
+        Ok(contributors.of(meter, seat, digest))
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        let key = SumKey {
+            feeder: feeder.clone(),
+            window,
+            part: Part(0),
+        };
+        self.contributors_of(feeder, window)?.each_whole(&key, each);
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(MeterId),
+    ) -> Result<(), StoreError> {
+        let contributors = self.contributors_of(feeder, window)?;
+        for row in self.rows(read::SEATS, &[&feeder.as_str()])? {
+            let seat = read::seat(&row).map_err(|problem| corrupt(&self.place(), problem))?;
+            if contributors.has_member(seat.1) {
+                each(seat.0);
+            }
+        }
+        Ok(())
+    }
+
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        let place = self.place();
+        for row in self.rows(read::FEEDER, &[&feeder.as_str()])? {
+            each(read::whole_sum(&row).map_err(|problem| corrupt(&place, problem))?);
+        }
+        let time = self.one(read::TIME, &[&feeder.as_str()], |row| {
+            let time: Option<i64> = row.try_get(0).map_err(|error| error.to_string())?;
+            Ok(time.map(i64::cast_unsigned))
+        })?;
+        Ok(time.flatten())
+    }
+
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError> {
+        self.one(read::SUM, &parameters!(key), read::whole_sum)
+    }
+
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let record = self.one(read::RECORD, &parameters!(key), |row| {
+            row.try_get(0).map_err(|error| error.to_string())
+        })?;
+        Ok(record.flatten())
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.one(read::RELEASE, &parameters!(key), |row| {
+            read::release(key, row)
+        })
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let key: [&(dyn ToSql + Sync); 6] = bill_parameters!(key);
+        self.one(read::BILL, &key, |row| {
+            row.try_get(0).map_err(|error| error.to_string())
+        })
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = match from {
+            None => {
+                let least = (i64::MIN, i32::MIN);
+                self.rows(
+                    read::BILLS,
+                    &[&"", &least.0, &"", &least.1, &least.0, &least.0, &most],
+                )?
+            }
+            Some(key) => {
+                let [a, b, c, d, e, f] = bill_parameters!(key);
+                self.rows(read::BILLS, &[a, b, c, d, e, f, &most])?
+            }
+        };
+        let keys: Result<_, _> = rows.iter().map(read::bill_key).collect();
+        keys.map_err(|problem| corrupt(&self.place(), problem))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.0
+    }
+}

@@ -1,0 +1,11 @@
+//! The store in PostgreSQL, against servers that are started, killed and promoted here.
+//!
+//! `cargo test --workspace` leaves these out: `.ci/postgres` installs Debian's package and runs them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod cluster;
+mod conformance;
+mod faults;
+mod fences;
+mod rows;
