@@ -1,7 +1,7 @@
 //! The database answers as a store in memory does, whatever is committed, committed again, and reopened.
 
 use analytics::store::{
-    ContributorRow, Limbs, MemoryStore, PostgresStore, Stage, Store, SumRow, Transaction,
+    ContributorRow, Limbs, MemoryStore, PostgresStore, Stage, Store, SumKey, SumRow, Transaction,
 };
 use packed::{ADDITIVE, Accumulator};
 use rand::{RngExt as _, SeedableRng as _};
@@ -19,7 +19,7 @@ fn open(settings: &Settings) -> PostgresStore {
 /// What an engine knows of its sums.
 #[derive(Default)]
 struct Model {
-    sums: BTreeMap<analytics::store::SumKey, SumRow>,
+    sums: BTreeMap<SumKey, SumRow>,
     reports: Vec<ContributorRow>,
 }
 
@@ -68,37 +68,7 @@ impl Model {
             }
             _ if done(transaction) => {}
             (None | Some(Stage::Open | Stage::Held), 2..6) => {
-                let held = random.random_bool(0.2);
-                let row = sum(
-                    &part,
-                    random.random_range(1..9),
-                    if held { Stage::Held } else { Stage::Open },
-                );
-                let kept = stage.is_some() && random.random_bool(0.2);
-                let limbs = if kept {
-                    Limbs::Kept
-                } else {
-                    Limbs::Changed(sum_of)
-                };
-                transaction.sums.push((row.clone(), limbs));
-                self.sums.insert(part.clone(), row);
-                for _ in 0..random.random_range(0..3) {
-                    let report = contributor(
-                        &part,
-                        random.random_range(0..METERS),
-                        random.random_range(0..2),
-                    );
-                    let again = |row: &ContributorRow| {
-                        (&row.key.feeder, row.key.window, &row.meter)
-                            == (&report.key.feeder, report.key.window, &report.meter)
-                    };
-                    // As an engine does: a meter is in one sum of a window, or in a part that replaces one.
-                    if !self.reports.iter().any(again) || stage == Some(Stage::Held) {
-                        transaction.contributors.retain(|row| !again(row));
-                        transaction.contributors.push(report.clone());
-                        self.reports.push(report);
-                    }
-                }
+                self.grow(random, sum_of, &part, transaction);
             }
             (Some(Stage::Open | Stage::Held), _) => {
                 let row = sum(&part, 4, Stage::Released);
@@ -114,6 +84,43 @@ impl Model {
                 self.sums.insert(part, row);
             }
             _ => {}
+        }
+    }
+
+    /// A sum takes reports: none, or some.
+    fn grow<'a>(
+        &mut self,
+        random: &mut ChaCha12Rng,
+        sum_of: &'a Accumulator,
+        part: &SumKey,
+        transaction: &mut Transaction<'a>,
+    ) {
+        let stage = self.sums.get(part).map(|row| row.stage);
+        let taking = [Stage::Open, Stage::Open, Stage::Open, Stage::Held];
+        let row = sum(
+            part,
+            random.random_range(1..9),
+            taking[random.random_range(0..4)],
+        );
+        let limbs = match stage.is_some() && random.random_bool(0.2) {
+            true => Limbs::Kept,
+            false => Limbs::Changed(sum_of),
+        };
+        transaction.sums.push((row.clone(), limbs));
+        self.sums.insert(part.clone(), row);
+        for _ in 0..random.random_range(0..3) {
+            let (meter, variant) = (random.random_range(0..METERS), random.random_range(0..2));
+            let report = contributor(part, meter, variant);
+            let again = |row: &ContributorRow| {
+                (&row.key.feeder, row.key.window, &row.meter)
+                    == (&report.key.feeder, report.key.window, &report.meter)
+            };
+            // As an engine does: a meter is in one sum of a window, or in a part that replaces one.
+            if !self.reports.iter().any(again) || stage == Some(Stage::Held) {
+                transaction.contributors.retain(|row| !again(row));
+                transaction.contributors.push(report.clone());
+                self.reports.push(report);
+            }
         }
     }
 }

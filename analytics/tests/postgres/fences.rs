@@ -78,31 +78,32 @@ fn members_share_and_whoever_is_gone_is_taken_over_with_greater_fences() {
     assert_eq!(leases(&settings, "one", 3).turn(&TERMS).unwrap().len(), 4);
 }
 
+/// Writes a contributor of each feeder under these leases; returns the shards that were lost.
+fn write(store: &mut PostgresStore, held: &[Lease], contributors: u32) -> Vec<u16> {
+    let ciphertext = Accumulator::new(&ADDITIVE, 96);
+    let mut transaction = Transaction {
+        leases: leased(held),
+        ..Transaction::default()
+    };
+    for number in 0..2 {
+        let key = key(number, 0, 0);
+        let row = sum(&key, contributors, Stage::Open);
+        let report = contributor(&key, contributors, 0);
+        transaction.sums.push((row, Limbs::Changed(&ciphertext)));
+        transaction.contributors.push(report);
+        transaction
+            .times
+            .push((feeder(number), contributors.into()));
+    }
+    let lost = store.commit(&transaction).unwrap();
+    lost.into_iter().map(|shard| shard.0).collect()
+}
+
 #[test]
 #[ignore = "needs PostgreSQL: .ci/postgres"]
 fn what_is_not_under_a_lease_that_stands_is_not_written() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("fenced");
-    let ciphertext = Accumulator::new(&ADDITIVE, 96);
-    let write = |store: &mut PostgresStore, held: &[Lease], contributors: u32| {
-        let mut transaction = Transaction {
-            leases: leased(held),
-            ..Transaction::default()
-        };
-        for number in 0..2 {
-            let key = key(number, 0, 0);
-            let row = sum(&key, contributors, Stage::Open);
-            transaction.sums.push((row, Limbs::Changed(&ciphertext)));
-            transaction
-                .contributors
-                .push(contributor(&key, contributors, 0));
-            transaction
-                .times
-                .push((feeder(number), contributors.into()));
-        }
-        let lost = store.commit(&transaction).unwrap();
-        lost.into_iter().map(|shard| shard.0).collect::<Vec<_>>()
-    };
     let mut store = PostgresStore::open(&settings, 1).unwrap();
     let mut one = leases(&settings, "one", 1);
     let held = one.turn(&TERMS).unwrap();

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod conformance;
+mod cost;
 mod faults;
 mod fences;
 mod rows;
