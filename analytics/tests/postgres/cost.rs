@@ -51,7 +51,7 @@ fn measured(store: &mut dyn Store, sums: u64, ciphertext: &Accumulator) -> Durat
 
 #[test]
 #[ignore = "needs PostgreSQL: .ci/postgres"]
-fn a_commit_costs_the_database_a_small_multiple_of_what_it_costs_the_file() {
+fn what_a_commit_costs() {
     let ciphertext = Accumulator::new(&ADDITIVE, COEFFICIENTS);
     let bytes = ciphertext.to_packed().len();
     let cluster = Cluster::start(&[]);
