@@ -146,6 +146,10 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["feeders", "from", "to"])]
         bills: bool,
 
+        /// Comparisons with ratings in place of totals
+        #[arg(long, conflicts_with_all = ["bills", "feeders", "from", "to"])]
+        over_rating: bool,
+
         #[command(flatten)]
         totals: TotalsArg,
     },

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use wire::{UnixMillis, UnixSeconds};
 
 use answers::compared::{Extreme, OverRating};
-use arguments::{Args, Command, Init, Leave, Question, RegistryCommand, TotalsArg};
+use arguments::{Args, Command, Init, Leave, Question, RegistryCommand};
 
 fn main() -> ExitCode {
     process::main(
@@ -88,7 +88,17 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
             print!("{}", ask(question, settings, args.output.into())?);
             Ok(())
         }
-        Command::Export { bills, totals, .. } => export(settings, bills, totals),
+        Command::Export { bills: true, .. } => export("rows", |output| {
+            answers::bill::csv(settings, &BillSelection::default(), output)
+        }),
+        Command::Export {
+            over_rating: true, ..
+        } => export("intervals", |output| {
+            answers::compared::csv(settings, output)
+        }),
+        Command::Export { totals, .. } => export("intervals", |output| {
+            answers::export::csv(settings, &totals.into(), output)
+        }),
         // Done by the process itself.
         Command::Tool(_) => Ok(()),
     }
@@ -117,18 +127,12 @@ fn ask(question: Question, settings: &Settings, output: Output) -> anyhow::Resul
     }
 }
 
-fn export(settings: &Settings, bills: bool, totals: TotalsArg) -> anyhow::Result<()> {
-    let output = std::io::stdout().lock();
-    let (rows, of) = match bills {
-        true => (
-            answers::bill::csv(settings, &BillSelection::default(), output)?,
-            "rows",
-        ),
-        false => (
-            answers::export::csv(settings, &totals.into(), output)?,
-            "intervals",
-        ),
-    };
+/// Writes rows of CSV to standard output, and says how many there were.
+fn export(
+    of: &str,
+    write: impl FnOnce(std::io::StdoutLock<'static>) -> anyhow::Result<u64>,
+) -> anyhow::Result<()> {
+    let rows = write(std::io::stdout().lock())?;
     eprintln!("{rows} {of}");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write;
 
 use serde::Serialize;
 use service::Settings;
@@ -94,6 +95,51 @@ pub fn over_rating(
         Output::Json => serde_json::to_string(&compared)? + "\n",
         Output::Table => compared.table(),
     })
+}
+
+/// A row of [`csv`]: an interval that was compared.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    feeder: &'a str,
+    /// When the interval begins, RFC 3339 in UTC.
+    interval_start: String,
+    interval_s: u32,
+    /// Meters in the sum.
+    meters: Option<u32>,
+    rating_wh: Option<u64>,
+    margin_wh: u64,
+    /// Whether the sum was at the rating or over it.
+    over: bool,
+}
+
+/// Writes every comparison of a feeder with its rating as CSV, a row an interval that was compared, and returns how many rows there
+/// were.
+///
+/// # Errors
+/// The results cannot be read, or the output is closed.
+pub fn csv(settings: &Settings, output: impl Write) -> anyhow::Result<u64> {
+    write(read(settings)?.into_values(), output)
+}
+
+fn write(results: impl Iterator<Item = Result>, output: impl Write) -> anyhow::Result<u64> {
+    let mut writer = csv::Writer::from_writer(output);
+    let mut rows = 0;
+    for result in results.filter(|result| result.kind == Asked::OverRating) {
+        for (index, over) in bits(&result).iter().enumerate() {
+            writer.serialize(Row {
+                feeder: result.feeders.first().map_or("", |feeder| feeder.as_str()),
+                interval_start: utc(start(&result, index), "%Y-%m-%dT%H:%M:%SZ"),
+                interval_s: result.interval_s,
+                meters: result.meters,
+                rating_wh: result.rating_wh,
+                margin_wh: result.margin_wh,
+                over: *over,
+            })?;
+            rows += 1;
+        }
+    }
+    writer.flush()?;
+    Ok(rows)
 }
 
 /// Which feeder is the largest or smallest in each interval; if that was not asked before, leaves the question to the running
@@ -236,5 +282,41 @@ impl Ranked {
             self.margin_wh
         );
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::result::Found;
+
+    #[test]
+    fn a_row_an_interval_that_was_compared() {
+        let result = Result {
+            kind: Asked::OverRating,
+            comparison: Digest::default(),
+            window_start: WindowStart(1_393_804_800),
+            interval_s: 3_600,
+            feeders: vec!["feeder-1".parse().unwrap()],
+            meters: Some(20),
+            rating_wh: Some(10_000),
+            margin_wh: 25,
+            found: Some(Found {
+                // Too few had a reading in interval 1.
+                intervals: vec![0, 2],
+                over: vec![false, true],
+                order: Vec::new(),
+            }),
+        };
+        let waits = Result {
+            found: None,
+            ..result.clone()
+        };
+        let mut text = Vec::new();
+        assert_eq!(write([result, waits].into_iter(), &mut text).unwrap(), 2);
+        let expected = "feeder,interval_start,interval_s,meters,rating_wh,margin_wh,over\n\
+                        feeder-1,2014-03-03T00:00:00Z,3600,20,10000,25,false\n\
+                        feeder-1,2014-03-03T02:00:00Z,3600,20,10000,25,true\n";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }
