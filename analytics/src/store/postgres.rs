@@ -56,8 +56,6 @@ pub struct PostgresStore {
     own: bool,
     numbers: Numbers,
     days: Days,
-    /// The connection over which the above was learnt.
-    learnt: u64,
     /// Whether a commit was sent of which it is not known what became.
     uncertain: bool,
     bytes: (u64, Option<Instant>),
@@ -115,7 +113,6 @@ impl PostgresStore {
             own: false,
             numbers: Numbers::new(),
             days: Days::default(),
-            learnt: 0,
             uncertain: false,
             bytes: (0, None),
         })

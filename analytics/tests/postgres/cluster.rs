@@ -92,6 +92,17 @@ impl Cluster {
         fs::write(&path, text).unwrap();
     }
 
+    /// Writes a file that only the server may read, and returns its path.
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.data().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = account() {
+            chown(&path, Some(user), Some(group)).unwrap();
+        }
+        path
+    }
+
     /// Adds a setting, which the server takes up at once.
     pub(crate) fn set(&self, setting: &str) {
         self.configure(&[setting]);

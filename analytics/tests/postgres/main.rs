@@ -9,4 +9,5 @@ mod conformance;
 mod cost;
 mod faults;
 mod fences;
+mod login;
 mod rows;

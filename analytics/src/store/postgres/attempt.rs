@@ -19,10 +19,6 @@ const SIZE: Duration = Duration::from_secs(60);
 impl PostgresStore {
     /// One attempt at the rows of the shards that are still held; returns which are not.
     pub(super) fn attempt(&mut self, share: &Share<'_>) -> Result<BTreeSet<Shard>, StoreError> {
-        if self.connection.made() != self.learnt {
-            self.numbers.clear();
-            self.days = Days::default();
-        }
         let place = self.place();
         let run = self.own.then_some(self.run);
         let (numbers, days, uncertain) = (&mut self.numbers, &mut self.days, &mut self.uncertain);
@@ -43,8 +39,13 @@ impl PostgresStore {
             let proof = commit::write(session, &columns).await?;
             metrics::database::statement(started.elapsed());
             Ok(Ok(proof))
-        })??;
-        self.learnt = self.connection.made();
+        });
+        if proof.is_err() {
+            // What was learnt may not hold any more: another process drops the table of a day, another server is promoted.
+            self.numbers.clear();
+            self.days = Days::default();
+        }
+        let proof = proof??;
         self.uncertain = false;
         let lost = share.leases().map(|(shard, _)| shard);
         let lost: BTreeSet<Shard> = lost.filter(|shard| !proof.held.contains(shard)).collect();

@@ -14,6 +14,7 @@ use service::database::{Login, login};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -98,11 +99,6 @@ impl Connection {
     /// What the database is called in messages.
     pub(super) fn place(&self) -> PathBuf {
         place(&self.settings)
-    }
-
-    /// Counts connections: what was learnt over another one may not hold any more.
-    pub(super) fn made(&self) -> u64 {
-        self.made
     }
 
     /// Does `work` over a connection that works, within the time that a statement may take for each of `statements`.
@@ -251,7 +247,7 @@ where
     tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notice(notice) = message
-                && notice.severity() == "WARNING"
+                && notice.parsed_severity() == Some(Severity::Warning)
             {
                 tracing::warn!(
                     code = notice.code().code(),
