@@ -164,6 +164,8 @@ fn another_deployment_layout_grid_or_version_is_refused_by_both_their_names() {
     let settings = cluster.database("bound");
     let mut store = open(&settings);
     dump(&mut store, &[]).unwrap();
+    let found = PostgresStore::examine(&settings).unwrap();
+    assert!(found.contains("in use, no synchronous standby"), "{found}");
     let mut other = settings.clone();
     other.deployment.id = "elsewhere".parse().unwrap();
     let error = PostgresStore::open(&other, 1).unwrap_err().to_string();
