@@ -11,7 +11,7 @@
 //!   refused.
 //! * Each commit records which pages are in use (64 kB a gigabyte). So a file that a killed process left is opened at once, whatever
 //!   its size: without the record, redb reads every page of it. Nor is every page verified at a start, but only by
-//!   `analytics inspect`: what is read is checked row by row, as `checked` and `pieces` say.
+//!   `analytics inspect`: what is read is checked row by row, as `row`, `pieces` and [`checked`](super::checked) say.
 //! * A new store is complete under another name before it gets its own, so a short, empty or alien file is never
 //!   taken for a new one.
 //! * After a failed write the file is closed, opened and verified, every page of it, before the commit is repeated, and refused if it is
@@ -48,6 +48,7 @@ mod open;
 mod overlay;
 mod pieces;
 mod read;
+mod row;
 mod seats;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@ use packed::Profile;
 use redb::{TableDefinition, WriteTransaction};
 use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart};
 
+use super::fault::corrupted;
+use super::row::{Row, columns};
 use crate::store::{BillKey, ContributorRow, Replaces, Stage, SumKey, SumRow};
 
 /// Version of the tables below.
@@ -18,25 +20,25 @@ pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta"
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 /// A sum's row: epoch, plan version, name of the profile, contributors, earliest and latest sealing in Unix milliseconds,
 /// stage, and what it replaces: part, least and greatest rank, meters.
-pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
+pub(super) const SUMS: TableDefinition<SumColumns, Row<RowColumns>> = TableDefinition::new("sums");
 /// The record of each sum that takes reports: digest and packed ciphertext.
 pub(super) const LIMBS: TableDefinition<SumColumns, &[u8]> = TableDefinition::new("limbs");
 /// Part, number, salt and digest by feeder, window and meter: the key holds a meter to one report a window, whatever the part. Of
 /// sums that keep members only it has none: those are in the next three tables.
-pub(super) const CONTRIBUTORS: TableDefinition<MeterColumns, ContributorColumns> =
+pub(super) const CONTRIBUTORS: TableDefinition<MeterColumns, Row<ContributorColumns>> =
     TableDefinition::new("contributors");
 /// Where the members of a sum are in its feeder's stream: start and length.
-pub(super) const MEMBERS: TableDefinition<SumColumns, MembersColumns> =
+pub(super) const MEMBERS: TableDefinition<SumColumns, Row<MembersColumns>> =
     TableDefinition::new("members");
 /// The feeders' streams, a check and up to 4,000 bytes by feeder and piece.
 pub(super) const PIECES: TableDefinition<PieceColumns, &[u8]> = TableDefinition::new("pieces");
-/// The seat of a meter on its feeder, and a check.
-pub(super) const SEATS: TableDefinition<SeatColumns, (u32, u32)> = TableDefinition::new("seats");
+/// The seat of a meter on its feeder.
+pub(super) const SEATS: TableDefinition<SeatColumns, Row<u32>> = TableDefinition::new("seats");
 /// Digest of the sum, digest of the message and the message of each release that the operator has not answered for good.
 pub(super) const RELEASES: TableDefinition<SumColumns, ReleaseColumns> =
     TableDefinition::new("releases");
 /// The feeders' times, in Unix seconds.
-pub(super) const TIMES: TableDefinition<&str, u64> = TableDefinition::new("times");
+pub(super) const TIMES: TableDefinition<&str, Row<u64>> = TableDefinition::new("times");
 
 /// The record of each group of a bill. Files of before there were bills do not have the table, and versions of before leave it alone:
 /// what these add is in no bill.
@@ -56,6 +58,8 @@ pub(super) type RowColumns = (
     u8,
     Option<(u16, u64, u64, u32)>,
 );
+/// A row to be written.
+pub(super) type ContributorOf<'a> = <ContributorColumns as redb::Value>::SelfType<'a>;
 /// A row to be written.
 pub(super) type RowOf<'a> = <RowColumns as redb::Value>::SelfType<'a>;
 pub(super) type MeterColumns = (&'static str, u64, &'static str);
@@ -198,10 +202,29 @@ impl Reader {
         })
     }
 
+    /// The row of a sum in a table of the present format.
+    pub(super) fn checked_row(
+        &mut self,
+        key: (&str, u64, u16),
+        row: (RowOf<'_>, u32),
+    ) -> Result<SumRow, redb::Error> {
+        let columns = columns::<SumColumns, RowColumns>(&key, row)?;
+        self.row(key, columns).map_err(corrupted)
+    }
+
     pub(super) fn contributor(
         &mut self,
+        key: (&str, u64, &str),
+        row: (ContributorOf<'_>, u32),
+    ) -> Result<ContributorRow, redb::Error> {
+        let columns = columns::<MeterColumns, ContributorColumns>(&key, row)?;
+        self.contributed(key, columns).map_err(corrupted)
+    }
+
+    fn contributed(
+        &mut self,
         (feeder, window, meter): (&str, u64, &str),
-        (part, number, salt, digest): (u16, u32, &[u8; 8], &[u8; 32]),
+        (part, number, salt, digest): ContributorOf<'_>,
     ) -> Result<ContributorRow, String> {
         Ok(ContributorRow {
             key: self.key((feeder, window, part))?,

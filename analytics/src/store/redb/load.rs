@@ -8,6 +8,7 @@ use super::fault::corrupted;
 use super::format::{self, Reader};
 use super::members::Lookup;
 use super::read;
+use super::row::columns;
 use crate::store::{Loaded, Stage, SumKey, SumRow};
 
 /// Gives every sum's row to `each`, in order, and returns the rest. Rows fit each other, as those of every committed
@@ -22,9 +23,8 @@ pub(super) fn load(
     let mut window: Option<(FeederId, WindowStart)> = None;
     let mut parts = 0;
     for row in sums.iter()? {
-        let (key, columns) = row?;
-        let row = reader.row(key.value(), columns.value());
-        let row = row.map_err(corrupted)?;
+        let (key, row) = row?;
+        let row = reader.checked_row(key.value(), row.value())?;
         let is_next = |(feeder, start): &(FeederId, WindowStart)| {
             (feeder, *start) == (&row.key.feeder, row.key.window)
         };
@@ -41,9 +41,10 @@ pub(super) fn load(
         ..Loaded::default()
     };
     for row in view.open_table(format::TIMES)?.iter()? {
-        let (feeder, time) = row?;
+        let (feeder, row) = row?;
+        let time = columns::<&str, u64>(&feeder.value(), row.value())?;
         let feeder = reader.feeder(feeder.value()).map_err(corrupted)?;
-        loaded.times.push((feeder, time.value()));
+        loaded.times.push((feeder, time));
     }
     loaded.periods = read::periods(view)?;
     Ok(loaded)
@@ -140,8 +141,9 @@ pub(super) fn count_all(view: &ReadTransaction, sums: &[SumRow]) -> Result<(), r
         }
         let first = &window[0].key;
         for row in contributors.range(format::meters_of(&first.feeder, first.window))? {
-            let (_, columns) = row?;
-            match counts.get_mut(usize::from(columns.value().0)) {
+            let (_, row) = row?;
+            let (part, _, _, _) = row.value().0;
+            match counts.get_mut(usize::from(part)) {
                 Some(count) => *count += 1,
                 None => return Err(corrupted(format!("{} has a meter too many", name(first)))),
             }

@@ -17,7 +17,10 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransactio
 use wire::{ContributorSet, Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::fault::corrupted;
-use super::format::{self, MembersColumns, PieceColumns, SeatColumns, SumColumns};
+use super::format::{
+    self, ContributorColumns, MembersColumns, MeterColumns, PieceColumns, SeatColumns, SumColumns,
+};
+use super::row::{Row, columns, sealed};
 use super::{pieces, seats};
 use crate::store::{SHORT_DIGEST, SumKey, SumRow};
 
@@ -39,31 +42,66 @@ pub(super) fn shrink<'r>(
         return Ok(());
     }
     let mut contributors = changes.open_table(format::CONTRIBUTORS)?;
-    let mut seats = changes.open_table(format::SEATS)?;
-    let mut members = changes.open_table(format::MEMBERS)?;
-    let mut pieces = changes.open_table(format::PIECES)?;
+    let mut keeping = Keeping::open(changes)?;
     for SumRow { key, .. } in sums {
-        let meters = take(&mut contributors, key)?;
+        keeping.keep(key, take(&mut contributors, key)?)?;
+    }
+    Ok(())
+}
+
+/// Tables in which members are kept.
+pub(super) struct Keeping<'t> {
+    seats: Table<'t, SeatColumns, Row<u32>>,
+    members: Table<'t, SumColumns, Row<MembersColumns>>,
+    pieces: Table<'t, PieceColumns, &'static [u8]>,
+}
+
+impl<'t> Keeping<'t> {
+    pub(super) fn open(changes: &'t WriteTransaction) -> Result<Self, redb::Error> {
+        Ok(Self {
+            seats: changes.open_table(format::SEATS)?,
+            members: changes.open_table(format::MEMBERS)?,
+            pieces: changes.open_table(format::PIECES)?,
+        })
+    }
+
+    /// Adds members to a sum; they come in order.
+    pub(super) fn keep(
+        &mut self,
+        key: &SumKey,
+        meters: Vec<(String, Short)>,
+    ) -> Result<(), redb::Error> {
         if meters.is_empty() {
-            continue;
+            return Ok(());
         }
         let feeder = key.feeder.as_str();
         let columns = format::key_columns(key);
-        let place = members.get(columns)?.map(|place| place.value());
+        let place = self.members.get(columns)?.map(|row| row.value());
         // A commit that is repeated has its contributors again.
         let before = match place {
-            Some(place) => Members::read(&pieces, feeder, place)?,
+            Some(row) => Members::read(&self.pieces, feeder, place_of(&columns, row)?)?,
             None => Members::default(),
         };
         let mut now = before.clone();
-        now.0.extend(seats::seated(&mut seats, feeder, meters)?);
+        now.0
+            .extend(seats::seated(&mut self.seats, feeder, meters)?);
         if now != before {
             let bytes = now.to_bytes()?;
-            let start = pieces::append(&mut pieces, feeder, &bytes)?;
-            members.insert(columns, (start, bytes.len() as u32))?;
+            let start = pieces::append(&mut self.pieces, feeder, &bytes)?;
+            let place = (start, bytes.len() as u32);
+            let row = sealed::<SumColumns, MembersColumns>(&columns, place);
+            self.members.insert(columns, row)?;
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Where the members of a sum are, as it was written.
+fn place_of(
+    key: &(&str, u64, u16),
+    row: (MembersColumns, u32),
+) -> Result<MembersColumns, redb::Error> {
+    columns::<SumColumns, MembersColumns>(key, row)
 }
 
 /// Forgets the members of sums of these windows.
@@ -87,7 +125,8 @@ pub(super) fn forget(
         // They are settled in any order, so the first that is left may be of any window.
         let mut first = None;
         for row in members.range(format::sums_of(feeder))? {
-            let (start, _) = row?.1.value();
+            let (key, row) = row?;
+            let (start, _) = place_of(&key.value(), row.value())?;
             first = Some(first.map_or(start, |first: u64| first.min(start)));
         }
         pieces::trim(&mut pieces, feeder.as_str(), first)?;
@@ -97,25 +136,29 @@ pub(super) fn forget(
 
 /// The contributors of a sum, by id, which are no longer there.
 fn take(
-    contributors: &mut Table<'_, format::MeterColumns, format::ContributorColumns>,
+    contributors: &mut Table<'_, MeterColumns, Row<ContributorColumns>>,
     key: &SumKey,
 ) -> Result<Vec<(String, Short)>, redb::Error> {
     let mut meters = Vec::new();
+    let mut damage = None;
     let window = format::meters_of(&key.feeder, key.window);
-    contributors.retain_in(window, |(_, _, meter), (part, _, _, digest)| {
+    contributors.retain_in(window, |key_columns, row| {
+        let (part, _, _, digest) = row.0;
         let is_of_sum = part == key.part.0;
         if is_of_sum {
-            meters.push((meter.to_owned(), short(digest)));
+            let read = columns::<MeterColumns, ContributorColumns>(&key_columns, row);
+            damage = damage.take().or(read.err());
+            meters.push((key_columns.2.to_owned(), short(digest)));
         }
         !is_of_sum
     })?;
-    Ok(meters)
+    damage.map_or(Ok(meters), Err)
 }
 
 /// Tables in which members are looked up.
 pub(super) struct Lookup {
-    seats: ReadOnlyTable<SeatColumns, (u32, u32)>,
-    members: ReadOnlyTable<SumColumns, MembersColumns>,
+    seats: ReadOnlyTable<SeatColumns, Row<u32>>,
+    members: ReadOnlyTable<SumColumns, Row<MembersColumns>>,
     pieces: ReadOnlyTable<PieceColumns, &'static [u8]>,
 }
 
@@ -139,8 +182,9 @@ impl Lookup {
             return Ok(None);
         };
         for row in self.members.range(format::parts_of(feeder, window))? {
-            let (key, place) = row?;
-            if let Some(found) = self.member(feeder.as_str(), place.value(), seat)? {
+            let (key, row) = row?;
+            let place = place_of(&key.value(), row.value())?;
+            if let Some(found) = self.member(feeder.as_str(), place, seat)? {
                 let (_, _, part) = key.value();
                 return Ok(Some((Part(part), found == short(&digest.0))));
             }
@@ -176,8 +220,9 @@ impl Lookup {
     ) -> Result<(), redb::Error> {
         let names = self.names(feeder)?;
         for row in self.members.range(format::parts_of(feeder, window))? {
-            let (_, place) = row?;
-            let members = Members::read(&self.pieces, feeder.as_str(), place.value())?;
+            let (key, row) = row?;
+            let place = place_of(&key.value(), row.value())?;
+            let members = Members::read(&self.pieces, feeder.as_str(), place)?;
             for seat in members.0.into_keys() {
                 each(names.get(&seat).cloned().ok_or_else(malformed)?);
             }
@@ -192,8 +237,12 @@ impl Lookup {
 
     /// The members of a sum by seat, with the start of the digest of each one's report.
     pub(super) fn members(&self, key: &SumKey) -> Result<BTreeMap<u32, Short>, redb::Error> {
-        let members = match self.members.get(format::key_columns(key))? {
-            Some(place) => Members::read(&self.pieces, key.feeder.as_str(), place.value())?,
+        let columns = format::key_columns(key);
+        let members = match self.members.get(columns)? {
+            Some(row) => {
+                let place = place_of(&columns, row.value())?;
+                Members::read(&self.pieces, key.feeder.as_str(), place)?
+            }
             None => Members::default(),
         };
         Ok(members.0)
@@ -271,7 +320,7 @@ fn rank(kind: u8, seats: &[u8], seat: u32) -> Option<u64> {
     (found >> bit & 1 == 1).then(|| before.sum::<u64>() + here)
 }
 
-fn short(digest: &[u8; 32]) -> Short {
+pub(super) fn short(digest: &[u8; 32]) -> Short {
     let mut short = [0; SHORT_DIGEST];
     short.copy_from_slice(&digest[..SHORT_DIGEST]);
     short

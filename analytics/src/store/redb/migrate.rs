@@ -10,12 +10,15 @@
 //! | 1 | epoch, plan version, clamped, missing, stage |
 //! | 2, early | epoch, plan version, clamped, missing, earliest and latest sealing, stage |
 //! | 2 | epoch, plan version, contributors, clamped, missing, earliest and latest sealing, stage |
-//! | 3, 4 | as in [`mod@format`] |
+//! | 3 | as in [`mod@format`], without checks |
+//! | 4 | as in [`mod@format`] |
 //!
 //! The early form of 2 has the same number because the program changed the columns without counting on; the types of the
 //! columns, which the file names, tell the two apart.
 //!
 //! A file is migrated in one transaction when it is opened, so that a crash leaves the old format or the present one.
+
+mod whole;
 
 use std::path::Path;
 
@@ -26,8 +29,8 @@ use redb::{
 use wire::{KeyEpoch, PlanVersion, UnixMillis};
 
 use super::fault::{corrupted, fault};
-use super::format::{self, Reader, SumColumns};
-use super::members;
+use super::format::{self, Reader, RowColumns, SumColumns};
+use super::row::sealed;
 use crate::store::{Stage, StoreError, SumRow};
 
 type FirstColumns = (u32, u64, u64, u64, u8);
@@ -75,7 +78,7 @@ pub(super) fn migrate(
     found: &str,
 ) -> Result<Migrated, StoreError> {
     if found == WHOLE {
-        shrink(database).map_err(|error| fault(path, "migrate", error))?;
+        go_on(database).map_err(|error| fault(path, "migrate", error))?;
         return Ok(Migrated::Whole);
     }
     if !DRAINED.contains(&found) {
@@ -99,20 +102,12 @@ pub(super) fn migrate(
     })
 }
 
-/// Keeps members only of the sums of which that is enough.
-fn shrink(database: &Database) -> Result<(), redb::Error> {
-    let mut rows = Vec::new();
-    let view = database.begin_read()?;
-    let mut reader = Reader::default();
-    for row in view.open_table(format::SUMS)?.iter()? {
-        let (key, columns) = row?;
-        let row = reader.row(key.value(), columns.value());
-        rows.push(row.map_err(corrupted)?);
-    }
+/// Goes on with what is in it.
+fn go_on(database: &Database) -> Result<(), redb::Error> {
     let mut changes = database.begin_write()?;
     changes.set_quick_repair(true);
     format::open_members(&changes)?;
-    members::shrink(&changes, rows.iter())?;
+    whole::rewrite(&changes)?;
     changes
         .open_table(format::META)?
         .insert(format::FORMAT_KEY, format::FORMAT)?;
@@ -179,6 +174,7 @@ fn rewrite(database: &Database, sums: &[SumRow]) -> Result<(), redb::Error> {
     changes.delete_table(CONTRIBUTORS)?;
     changes.delete_table(RELEASES)?;
     changes.delete_table(format::LIMBS)?;
+    whole::times(&changes)?;
     {
         let mut table = changes.open_table(format::SUMS)?;
         for row in sums {
@@ -186,7 +182,9 @@ fn rewrite(database: &Database, sums: &[SumRow]) -> Result<(), redb::Error> {
                 stage: Stage::Closed,
                 ..row.clone()
             };
-            table.insert(format::key_columns(&row.key), format::row_columns(&closed))?;
+            let key = format::key_columns(&row.key);
+            let columns = format::row_columns(&closed);
+            table.insert(key, sealed::<SumColumns, RowColumns>(&key, columns))?;
         }
         changes.open_table(format::LIMBS)?;
         changes.open_table(format::CONTRIBUTORS)?;

@@ -6,8 +6,9 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
 
 use super::fault::corrupted;
-use super::format::{self, Reader};
+use super::format::{self, ContributorColumns, MeterColumns, Reader};
 use super::members::Lookup;
+use super::row::columns;
 use crate::store::{BillKey, ContributorRow, ReleaseRow, SumKey, SumRow};
 
 /// A contributor of a sum that keeps members only.
@@ -55,9 +56,8 @@ pub(super) fn all_contributors(view: &ReadTransaction) -> Result<Vec<Contributor
     let mut reader = Reader::default();
     let rows = view.open_table(format::CONTRIBUTORS)?;
     let rows = rows.iter()?.map(|row| {
-        let (key, columns) = row?;
-        let row = reader.contributor(key.value(), columns.value());
-        row.map_err(corrupted)
+        let (key, row) = row?;
+        reader.contributor(key.value(), row.value())
     });
     rows.collect()
 }
@@ -96,8 +96,10 @@ pub(super) fn contributor(
 ) -> Result<Option<(Part, bool)>, redb::Error> {
     let view = database.begin_read()?;
     let rows = view.open_table(format::CONTRIBUTORS)?;
-    if let Some(columns) = rows.get((feeder.as_str(), window.0, meter.as_str()))? {
-        let (part, _, _, found) = columns.value();
+    let key = (feeder.as_str(), window.0, meter.as_str());
+    if let Some(row) = rows.get(key)? {
+        let columns = columns::<MeterColumns, ContributorColumns>(&key, row.value())?;
+        let (part, _, _, found) = columns;
         return Ok(Some((Part(part), *found == digest.0)));
     }
     Lookup::in_view(&view)?.find((feeder, window), meter, digest)
@@ -121,9 +123,8 @@ pub(super) fn contributors(
     let rows = database.begin_read()?.open_table(format::CONTRIBUTORS)?;
     let mut reader = Reader::default();
     for row in rows.range(format::meters_of(feeder, window))? {
-        let (key, columns) = row?;
-        let row = reader.contributor(key.value(), columns.value());
-        each(row.map_err(corrupted)?);
+        let (key, row) = row?;
+        each(reader.contributor(key.value(), row.value())?);
     }
     Ok(())
 }
@@ -139,20 +140,21 @@ pub(super) fn feeder(
         .open_table(format::SUMS)?
         .range(format::sums_of(feeder))?
     {
-        let (key, columns) = row?;
-        let row = reader.row(key.value(), columns.value());
-        each(row.map_err(corrupted)?);
+        let (key, row) = row?;
+        each(reader.checked_row(key.value(), row.value())?);
     }
-    let time = view.open_table(format::TIMES)?.get(feeder.as_str())?;
-    Ok(time.map(|time| time.value()))
+    let key = feeder.as_str();
+    let time = view.open_table(format::TIMES)?.get(key)?;
+    let time = time.map(|row| columns::<&str, u64>(&key, row.value()));
+    time.transpose()
 }
 
 pub(super) fn sum(database: &Database, key: &SumKey) -> Result<Option<SumRow>, redb::Error> {
     let rows = database.begin_read()?.open_table(format::SUMS)?;
     let columns = format::key_columns(key);
     let row = rows.get(columns)?;
-    let row = row.map(|row| Reader::default().row(columns, row.value()));
-    row.transpose().map_err(corrupted)
+    let row = row.map(|row| Reader::default().checked_row(columns, row.value()));
+    row.transpose()
 }
 
 pub(super) fn record(database: &Database, key: &SumKey) -> Result<Option<Vec<u8>>, redb::Error> {

@@ -2,7 +2,9 @@
 
 use redb::{Database, WriteTransaction};
 
-use super::{format, members};
+use super::format::{self, ContributorColumns, MeterColumns, RowColumns, SumColumns};
+use super::members;
+use super::row::sealed;
 use crate::store::{Limbs, Transaction};
 
 /// One transaction. Every row is absolute, so that writing it again changes nothing.
@@ -21,7 +23,8 @@ pub(super) fn transaction(
         let mut times = changes.open_table(format::TIMES)?;
         for (row, ciphertext) in &transaction.sums {
             let key = format::key_columns(&row.key);
-            sums.insert(key, format::row_columns(row))?;
+            let columns = sealed::<SumColumns, RowColumns>(&key, format::row_columns(row));
+            sums.insert(key, columns)?;
             match ciphertext {
                 Limbs::Changed(sum) => drop(limbs.insert(key, row.record(sum).as_slice())?),
                 Limbs::Kept => {}
@@ -35,10 +38,14 @@ pub(super) fn transaction(
                 row.meter.as_str(),
             );
             let columns = (row.key.part.0, row.number, &row.salt.0, &row.digest.0);
-            contributors.insert(key, columns)?;
+            contributors.insert(
+                key,
+                sealed::<MeterColumns, ContributorColumns>(&key, columns),
+            )?;
         }
         for (feeder, time) in &transaction.times {
-            times.insert(feeder.as_str(), time)?;
+            let key = feeder.as_str();
+            times.insert(key, sealed::<&str, u64>(&key, *time))?;
         }
         for row in &transaction.releases {
             let columns = (&row.digest.0, &row.bytes_digest.0, row.bytes.as_ref());
