@@ -43,6 +43,9 @@ struct Options {
     /// Reports in a commit.
     #[arg(long, default_value_t = 2_048)]
     meters_a_commit: u64,
+    /// Settle the sums in the commit that has their contributors, whatever the number of those: the file is the same, much sooner.
+    #[arg(long)]
+    at_once: bool,
     /// Read the file from the disk, as after a start of the machine.
     #[arg(long)]
     cold: bool,
@@ -162,6 +165,10 @@ fn fill(options: &Options, path: &Path) {
         .expect("an empty store");
     for window in 0..options.windows {
         let is_shown = window == 0 || window + 1 == options.windows;
+        if options.at_once {
+            settle(options, &mut store, window);
+            continue;
+        }
         let folding = fold(options, &mut store, window);
         if is_shown {
             let window = window + 1;
@@ -223,10 +230,15 @@ fn settle(options: &Options, store: &mut FileStore, window: u64) -> Duration {
             let row = row(*feeder, window, options.meters, Stage::Settled);
             (row, Limbs::Gone)
         });
-        let transaction = Transaction {
+        let mut transaction = Transaction {
             sums: rows.collect(),
             ..Transaction::default()
         };
+        for (row, _) in transaction.sums.iter().filter(|_| options.at_once) {
+            let meters = 0..options.meters;
+            let rows = meters.map(|meter| contributor(&row.key, meter));
+            transaction.contributors.extend(rows);
+        }
         committed(store, &transaction)
     });
     middle(commits.collect())

@@ -40,6 +40,7 @@ mod create;
 mod fault;
 mod format;
 mod inspect;
+mod keep;
 mod load;
 mod medium;
 mod members;

@@ -3,7 +3,7 @@
 use redb::{Database, WriteTransaction};
 
 use super::format::{self, ContributorColumns, MeterColumns, RowColumns, SumColumns};
-use super::members;
+use super::keep;
 use super::row::sealed;
 use crate::store::{Limbs, Transaction};
 
@@ -18,7 +18,6 @@ pub(super) fn transaction(
     {
         let mut sums = changes.open_table(format::SUMS)?;
         let mut limbs = changes.open_table(format::LIMBS)?;
-        let mut contributors = changes.open_table(format::CONTRIBUTORS)?;
         let mut releases = changes.open_table(format::RELEASES)?;
         let mut times = changes.open_table(format::TIMES)?;
         for (row, ciphertext) in &transaction.sums {
@@ -30,18 +29,6 @@ pub(super) fn transaction(
                 Limbs::Kept => {}
                 Limbs::Gone => drop(limbs.remove(key)?),
             }
-        }
-        for row in &transaction.contributors {
-            let key = (
-                row.key.feeder.as_str(),
-                row.key.window.0,
-                row.meter.as_str(),
-            );
-            let columns = (row.key.part.0, row.number, &row.salt.0, &row.digest.0);
-            contributors.insert(
-                key,
-                sealed::<MeterColumns, ContributorColumns>(&key, columns),
-            )?;
         }
         for (feeder, time) in &transaction.times {
             let key = feeder.as_str();
@@ -59,18 +46,37 @@ pub(super) fn transaction(
             sums.retain_in(parts(), |_, _| false)?;
             limbs.retain_in(parts(), |_, _| false)?;
             releases.retain_in(parts(), |_, _| false)?;
-            contributors.retain_in(format::meters_of(feeder, *window), |_, _| false)?;
         }
     }
-    members::shrink(&changes, transaction.sums.iter().map(|(row, _)| row))?;
-    members::forget(&changes, &transaction.reclaimed)?;
+    contributors(&changes, transaction)?;
+    keep::shrink(&changes, transaction.sums.iter().map(|(row, _)| row))?;
+    keep::forget(&changes, &transaction.reclaimed)?;
     bills(&changes, transaction)?;
-    {
-        changes
-            .open_table(format::COUNTERS)?
-            .insert(format::COMMITS, commit)?;
-    }
+    changes
+        .open_table(format::COUNTERS)?
+        .insert(format::COMMITS, commit)?;
     changes.commit()?;
+    Ok(())
+}
+
+fn contributors(
+    changes: &WriteTransaction,
+    transaction: &Transaction<'_>,
+) -> Result<(), redb::Error> {
+    let mut contributors = changes.open_table(format::CONTRIBUTORS)?;
+    for row in &transaction.contributors {
+        let key = (
+            row.key.feeder.as_str(),
+            row.key.window.0,
+            row.meter.as_str(),
+        );
+        let columns = (row.key.part.0, row.number, &row.salt.0, &row.digest.0);
+        let row = sealed::<MeterColumns, ContributorColumns>(&key, columns);
+        contributors.insert(key, row)?;
+    }
+    for (feeder, window) in &transaction.reclaimed {
+        contributors.retain_in(format::meters_of(feeder, *window), |_, _| false)?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use crate::store::redb::fault::corrupted;
 use crate::store::redb::format::{
     self, ContributorColumns, MeterColumns, Reader, RowColumns, SumColumns,
 };
-use crate::store::redb::members::{Keeping, short};
+use crate::store::redb::keep::Keeping;
+use crate::store::redb::members::short;
 use crate::store::redb::row::sealed;
 
 const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
