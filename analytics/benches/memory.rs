@@ -159,6 +159,8 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
             key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
             feeders: Vec::new(),
         }],
+        shards: 1,
+        pool: Vec::new(),
     };
     plan.sort();
     plan
@@ -252,7 +254,9 @@ impl World {
             sealed_at: NOW,
         };
         let (limbs, digest) = &self.pool[(meter % POOL) as usize];
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self
+            .topics
+            .report(wire::Shard(0), &report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
         let (signed, _) = wire::sign(&report, Some(*digest), deployment, &topic, &key(meter));
         let payload = Bytes::from(wire::envelope(&signed, Some(limbs)));

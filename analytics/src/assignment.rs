@@ -24,6 +24,8 @@ pub struct AssignedPlan {
     /// The feeders that are in areas.
     pub(crate) in_areas: Arc<AreaFeeders>,
     id: AnalyticsId,
+    /// The pool that it is to be a member of, if it is to be of one.
+    pool: Option<AnalyticsId>,
     owners: Owners,
 }
 
@@ -33,11 +35,18 @@ impl AssignedPlan {
     pub fn new(held: Arc<HeldPlan>, id: AnalyticsId) -> Self {
         Self {
             min_meters: MinMeters::of_plan(&held.plan),
-            owners: Owners::of(&held.plan.analytics),
+            owners: Owners::of(&held.plan),
+            pool: None,
             in_areas: Arc::new(AreaFeeders::of(&held.plan)),
             held,
             id,
         }
+    }
+
+    /// As it concerns a member of a pool.
+    #[must_use]
+    pub fn in_pool(self, pool: Option<AnalyticsId>) -> Self {
+        Self { pool, ..self }
     }
 
     /// With the minimum groups that plans had before.
@@ -52,7 +61,12 @@ impl AssignedPlan {
     /// Whether this service adds for the feeder.
     #[must_use]
     pub fn owns(&self, feeder: &FeederId) -> bool {
-        self.owner(feeder) == Some(&self.id)
+        self.owner(feeder) == Some(self.owner_here())
+    }
+
+    /// The owner that this service speaks for: itself, or its pool.
+    fn owner_here(&self) -> &AnalyticsId {
+        self.pool.as_ref().unwrap_or(&self.id)
     }
 
     /// The service that adds for the feeder.
@@ -63,7 +77,7 @@ impl AssignedPlan {
     /// Whether this service adds for the feeder; if not, who does, in words.
     pub(crate) fn check_owner(&self, feeder: &FeederId) -> Result<(), String> {
         match self.owner(feeder) {
-            Some(owner) if *owner == self.id => Ok(()),
+            Some(owner) if owner == self.owner_here() => Ok(()),
             Some(owner) => Err(format!("feeder {feeder} belongs to {owner}")),
             None => Err(format!("feeder {feeder} belongs to no analytics service")),
         }
@@ -71,7 +85,8 @@ impl AssignedPlan {
 
     /// Whether the plan names this service with its `key`.
     pub(crate) fn is_enrolled(&self, key: &VerifyingKey) -> bool {
-        self.entry().is_some_and(|entry| entry.key == *key)
+        let owner = self.owners.owner_of(&self.id);
+        owner == Some(self.owner_here()) && self.owners.key(&self.id) == Some(key)
     }
 
     fn entry(&self) -> Option<&AnalyticsEntry> {
@@ -105,6 +120,12 @@ impl AssignedPlan {
         drained: bool,
     ) -> Request {
         let wanted: BTreeSet<_> = configured.iter().cloned().collect();
+        if self.pool.is_some() {
+            return match self.is_enrolled(key) {
+                true => Request::Agreed(Vec::new()),
+                false => Request::Change(Vec::new()),
+            };
+        }
         let planned = match self.entry().filter(|entry| entry.key == *key) {
             Some(entry) => entry.feeders.iter().cloned().collect(),
             None => return Request::Change(wanted.into_iter().collect()),
@@ -116,7 +137,10 @@ impl AssignedPlan {
         if gives_up && !drained {
             return Request::Draining(planned.into_iter().collect());
         }
-        let is_free = |feeder: &&FeederId| self.owner(feeder).is_none_or(|owner| *owner == self.id);
+        let is_free = |feeder: &&FeederId| {
+            let owner = self.owner(feeder);
+            owner.is_none_or(|owner| owner == self.owner_here())
+        };
         let free: BTreeSet<_> = wanted.iter().filter(is_free).cloned().collect();
         let own_name = FeederId::try_from(self.id.as_str());
         Request::Change(match (free.is_empty(), own_name) {
@@ -182,6 +206,8 @@ mod tests {
             feeders: feeders.iter().map(setting).collect(),
             epochs: Vec::new(),
             analytics: Vec::new(),
+            shards: 1,
+            pool: Vec::new(),
         }
     }
 

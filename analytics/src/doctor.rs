@@ -37,10 +37,11 @@ pub fn subject(settings: &Settings) -> Subject {
                 topics.bill_receipt_filter(),
                 topics.report_filter(),
             ]),
-            false => filters.extend(
-                (analytics.feeders.iter())
-                    .flat_map(|feeder| [topics.sum_receipt(feeder), topics.reports_of(feeder)]),
-            ),
+            false => {
+                filters.push(topics.sum_receipt_filter());
+                let feeders = analytics.feeders.iter();
+                filters.extend(feeders.map(|feeder| topics.reports_of(feeder)));
+            }
         }
         filters
     });

@@ -7,99 +7,35 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use service::failpoint;
 use service::trust::{HeldPlan, Roster};
-use wire::{
-    AnalyticsId, DeploymentId, FeederId, GatewayId, Reason, SigningKey, Topics, UnixMillis,
-};
+use wire::{FeederId, GatewayId, UnixMillis};
 
 use crate::assignment::AssignedPlan;
 use crate::metrics;
 use crate::store::{Scope, Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::windows::{Due, Enrolled, Held, Looking, Restored, Windows};
+use crate::windows::{Due, Enrolled, Looking, Restored, Windows};
 
 mod answers;
 mod bills;
 mod divide;
+mod effects;
 mod fold;
 mod handover;
 mod releases;
 mod settle;
+mod shards;
 mod unsettled;
 pub use crate::windows::Rules;
 use answers::Answers;
 use divide::Asking;
+pub use effects::{Effects, Event, Identity, Outgoing};
 pub use handover::Handover;
 use unsettled::Unsettled;
 
 /// Sums released in one step at most: each takes 15 kB and 8 bytes for each meter in it until it has been published.
 const RELEASES_A_STEP: usize = 128;
-
-/// Who this analytics process is.
-#[derive(Debug)]
-pub struct Identity {
-    /// The deployment.
-    pub deployment: DeploymentId,
-    /// Its name in the plan.
-    pub id: AnalyticsId,
-    /// Signs receipts and releases.
-    pub key: SigningKey,
-    /// The topics under the configured root.
-    pub topics: Topics,
-    /// Most entries in one receipt.
-    pub receipt_entries: usize,
-    /// How long a release waits after the operator first put it off, in milliseconds of reach; each further wait doubles.
-    pub first_wait_ms: u64,
-}
-
-/// A message to publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The topic.
-    pub topic: String,
-    /// The envelope.
-    pub payload: Bytes,
-}
-
-/// What an observer in the same process may want to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// So many reports were added to sums.
-    Folded(u64),
-    /// So many reports had been added before.
-    Duplicate(u64),
-    /// A report was refused.
-    Rejected(Reason),
-    /// A sum was released.
-    Released(SumKey),
-    /// A sum is due with too few contributors; it is withheld unless more come.
-    Held(Held),
-    /// The operator answered a release for good: it is in a total, or never will be.
-    Settled(SumKey),
-    /// The operator could not open a release: it is replaced by parts of itself.
-    Divided(SumKey),
-}
-
-/// What may leave the process after a commit.
-#[derive(Debug, Default)]
-pub struct Effects {
-    /// Receipts and releases.
-    pub outgoing: Vec<Outgoing>,
-    /// For observers.
-    pub events: Vec<Event>,
-    /// When the reports of the commit were sealed.
-    pub(crate) sealed_at: Vec<UnixMillis>,
-    folded: Vec<trace::Folded>,
-}
-
-impl Effects {
-    /// Whether nobody is to be told anything.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.outgoing.is_empty() && self.events.is_empty()
-    }
-}
 
 /// One analytics process's state machine.
 #[derive(Debug)]
@@ -117,6 +53,8 @@ pub struct Engine<S> {
     bills: bills::Bills,
     /// Milliseconds of reach, when that was last said.
     active_ms: u64,
+    /// The leases that it works under; none with a store of its own.
+    held: Option<shards::Held>,
     /// What gateways are told after the next commit.
     answers: HashMap<GatewayId, Answers>,
     /// When the reports of divided parts are asked for again.
@@ -133,30 +71,43 @@ impl<S: Store> Engine<S> {
         identity: Identity,
         held: &HeldPlan,
         rules: Rules,
-        mut store: S,
+        store: S,
     ) -> Result<Self, StoreError> {
+        let mut engine = Self::new(identity, held, rules, store);
+        let restored = (engine.windows).restore(Scope::All, &mut engine.store)?;
+        engine.take_up(restored);
+        Ok(engine)
+    }
+
+    /// An engine that shares `store` with others, and holds nothing before it is told to [`Engine::hold`] some of it.
+    #[must_use]
+    pub fn sharing(identity: Identity, held: &HeldPlan, rules: Rules, store: S) -> Self {
+        Self {
+            held: Some(shards::Held::new()),
+            ..Self::new(identity, held, rules, store)
+        }
+    }
+
+    fn new(identity: Identity, held: &HeldPlan, rules: Rules, store: S) -> Self {
         let format = StoreFormat {
             shape: held.shape,
             grid: held.grid,
         };
-        let mut windows = Windows::new(format, rules);
-        let restored = windows.restore(Scope::All, &mut store)?;
-        let mut engine = Self {
+        Self {
             bills: bills::Bills::default(),
             identity,
             format,
-            windows,
+            windows: Windows::new(format, rules),
             store,
             assigned: None,
+            held: None,
             leaving: Arc::default(),
             unsettled: BTreeMap::new(),
             active_ms: 0,
             answers: HashMap::new(),
             asking: HashMap::new(),
             ready: Effects::default(),
-        };
-        engine.take_up(restored);
-        Ok(engine)
+        }
     }
 
     /// Takes up what is not in the windows.
@@ -277,14 +228,18 @@ impl<S: Store> Engine<S> {
     pub fn commit(&mut self) -> Result<Effects, StoreError> {
         let mut transaction = self.windows.transaction();
         transaction.bills = self.bills.changes();
-        let releases = transaction.releases.clone();
+        transaction.leases = self.leased(&transaction);
+        let mut releases = transaction.releases.clone();
+        let mut lost = Vec::new();
         if !transaction.is_empty() {
             failpoint::hit("analytics.before_commit");
             let started = Instant::now();
-            self.store.commit(&transaction)?;
+            lost = self.store.commit(&transaction)?;
             metrics::committed(started.elapsed());
             failpoint::hit("analytics.after_commit");
         }
+        self.fenced(&lost);
+        releases.retain(|release| !lost.contains(&self.shard(&release.key.feeder)));
         self.windows.committed();
         self.bills.committed();
         metrics::unsettled(self.unsettled.len());
@@ -294,6 +249,10 @@ impl<S: Store> Engine<S> {
         for release in &releases {
             trace::released(&self.identity.deployment, &release.key, &release.digest);
         }
+        let bills = std::mem::take(&mut self.bills.ready);
+        effects
+            .outgoing
+            .extend(bills.into_iter().map(|(_, bill)| bill));
         effects.outgoing.extend(self.receipts());
         let releases = releases.into_iter();
         let accepted = releases.filter(|release| self.owns(&release.key.feeder));

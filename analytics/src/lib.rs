@@ -28,5 +28,5 @@ mod windows;
 pub use admit::{Address, Admission, Admitted, Incoming, Refusal};
 pub use assignment::AssignedPlan;
 pub use engine::Event;
-pub use pipeline::{AnalyticsError, DRAIN, run, run_on, store_path};
+pub use pipeline::{AnalyticsError, DRAIN, run, run_on, run_sharing, store_path};
 pub use verify::{Verdicts, verify};

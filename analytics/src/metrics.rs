@@ -4,6 +4,7 @@ pub(crate) mod areas;
 pub(crate) mod bills;
 pub(crate) mod database;
 mod handover;
+pub(crate) mod shards;
 
 use metrics::{counter, gauge, histogram};
 use service::{telemetry::register, warn_limited};
@@ -169,6 +170,7 @@ pub(crate) fn describe() {
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
     register::counters(REJECTED, "Reports refused, by reason", "reason", reasons);
     bills::describe();
+    shards::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }

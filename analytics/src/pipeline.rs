@@ -22,10 +22,10 @@ use tokio::time::{Instant, timeout_at};
 use wire::{FeederId, PlanVersion, SigningKey, Topics};
 
 use crate::assignment::{self, AssignedPlan};
-use crate::engine::{Engine, Event, Handover, Identity};
+use crate::engine::{Event, Handover};
 use crate::metrics;
+use crate::ownership::Leases;
 use crate::store::Store;
-use crate::windows::Rules;
 
 mod broker_uptime;
 mod connect;
@@ -38,8 +38,10 @@ mod error;
 mod floor;
 mod hint;
 mod intake;
+mod leases;
 mod open;
 mod stages;
+mod start;
 mod sum_receipts;
 use broker_uptime::BrokerUptime;
 use early::{Early, EarlyReports};
@@ -74,10 +76,17 @@ pub async fn run(
             let store = open::file(settings).await?;
             run_on(settings, clock, stop, observer, store).await
         }
-        StoreKind::Postgres => match open::database(settings, open::run(), &stop).await? {
-            Some(store) => run_on(settings, clock, stop, observer, store).await,
-            None => Ok(()),
-        },
+        StoreKind::Postgres => {
+            let run = open::run();
+            let Some(store) = open::database(settings, run, &stop).await? else {
+                return Ok(());
+            };
+            if settings.analytics.pool.is_none() {
+                return run_on(settings, clock, stop, observer, store).await;
+            }
+            let leases = Box::new(open::leases(settings, run)?);
+            run_sharing(settings, clock, stop, observer, (store, leases)).await
+        }
     }
 }
 
@@ -96,6 +105,23 @@ pub async fn run_on<S: Store + 'static>(
     Runner::open(settings, clock, &stop, observer)?
         .run(stop, store)
         .await
+}
+
+/// [`run`] on a store that the processes of a pool share, under leases of it.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_sharing<S: Store + 'static>(
+    settings: &Settings,
+    clock: SharedClock,
+    stop: Stop,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+    (store, leases): (S, Box<dyn Leases>),
+) -> Result<(), AnalyticsError> {
+    metrics::describe();
+    let mut runner = Runner::open(settings, clock, &stop, observer)?;
+    runner.leases = Some(leases);
+    runner.run(stop, store).await
 }
 
 /// The store's file: `analytics.store_file`, within the process's own state folder unless it is absolute.
@@ -142,6 +168,8 @@ struct Runner {
     handover: Option<(PlanVersion, Handover)>,
     hint: Hint,
     min_meters: SeenMinimums,
+    /// With a store of its own there are none.
+    leases: Option<Box<dyn Leases>>,
 }
 
 impl Runner {
@@ -158,7 +186,8 @@ impl Runner {
         let plan = PlanKeeper::open(settings, &folder)?;
         let roster =
             RosterKeeper::open(settings, &folder, RosterScope::Whole, plan.operator_key())?;
-        let assigned = |held| AssignedPlan::new(held, analytics.id.clone());
+        let assigned =
+            |held| AssignedPlan::new(held, analytics.id.clone()).in_pool(analytics.pool.clone());
         let assigned = plan.current().map(assigned);
         let listened = assignment::listened(settings, assigned.as_ref());
         let (publisher, inbox) = connect::connect(settings, &topics, &listened, stop);
@@ -184,6 +213,7 @@ impl Runner {
             handover: None,
             hint: Hint::default(),
             min_meters: SeenMinimums::open(&folder)?,
+            leases: None,
         };
         runner.use_plan();
         Ok(runner)
@@ -194,8 +224,9 @@ impl Runner {
             self.publisher.close().await;
             return Ok(());
         };
-        let engine = self.start_engine(held, store).await?;
-        Pipeline::new(self, engine).run(stop).await
+        let turns = self.begin_turns(&held);
+        let engine = self.start_engine(held, store, turns.is_some()).await?;
+        Pipeline::new(self, engine, turns).run(stop).await
     }
 
     /// Applies the plan cached on disk, or the first that comes.
@@ -221,39 +252,6 @@ impl Runner {
                 },
             }
         }
-    }
-
-    async fn start_engine<S: Store + 'static>(
-        &mut self,
-        held: Arc<HeldPlan>,
-        store: S,
-    ) -> Result<Engine<S>, AnalyticsError> {
-        let analytics = &self.settings.analytics;
-        let identity = Identity {
-            deployment: self.settings.deployment.id.clone(),
-            id: analytics.id.clone(),
-            key: self.key.clone(),
-            topics: (*self.topics).clone(),
-            receipt_entries: analytics.receipt_max_entries,
-            first_wait_ms: u64::try_from(analytics.release_retry.as_millis()).unwrap_or(u64::MAX),
-        };
-        let rules = Rules {
-            // Until the first step, which brings what holds for each window.
-            release: (self.settings.release)
-                .rules((held.plan.min_meters).max(floor::floor(&self.settings))),
-            grace_s: analytics.grace.as_secs(),
-            idle_limit_ms: u64::try_from(analytics.idle_limit.as_millis()).unwrap_or(u64::MAX),
-            retention_s: analytics.retention.as_secs(),
-            max_open: analytics.max_open_windows,
-            max_feeders: analytics.max_feeders,
-            max_small: analytics.max_small_sums_per_meter,
-            max_hot: analytics.max_hot_sums,
-            fingerprint_bits: u32::BITS,
-        };
-        let start = move || Engine::start(identity, &held, rules, store);
-        Ok(spawn_blocking(start)
-            .await
-            .map_err(AnalyticsError::Task)??)
     }
 
     /// What reports can be judged by; `None` while the plan or the roster is not there, the plan is below the floor, or

@@ -47,6 +47,7 @@ mod feeder;
 mod fingerprints;
 mod fold;
 mod growing_set;
+mod let_go;
 mod members;
 mod quota;
 mod restore;

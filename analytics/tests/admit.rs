@@ -112,7 +112,9 @@ fn limbs(number: u64) -> Vec<u8> {
 impl World {
     /// The report on the topic it names, sealed with the meter's key.
     fn sealed(&self, report: &Report, limbs: &[u8]) -> Incoming {
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self
+            .topics
+            .report(wire::Shard(0), &report.feeder, &report.meter);
         let (payload, _) = wire::seal(
             report,
             Some(limbs),
@@ -358,9 +360,11 @@ fn what_the_meter_did_not_sign_is_refused_in_silence() {
     let good = world.sealed(&report(), &limbs(1));
     // Signed for another topic.
     let moved = Incoming {
-        topic: world
-            .topics
-            .report(&"feeder-1".parse().unwrap(), &"meter-2".parse().unwrap()),
+        topic: world.topics.report(
+            wire::Shard(0),
+            &"feeder-1".parse().unwrap(),
+            &"meter-2".parse().unwrap(),
+        ),
         payload: good.payload.clone(),
     };
     assert_eq!(world.refusal(&moved), (Reason::WrongTopic, false));
@@ -471,7 +475,9 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
         &world.roster,
         NOW,
     );
-    let topic = world.topics.report(&report().feeder, &report().meter);
+    let topic = world
+        .topics
+        .report(wire::Shard(0), &report().feeder, &report().meter);
     let deployment = &world.settings.deployment.id;
     let (payload, digest) =
         wire::seal(&report(), Some(&limbs(1)), deployment, &topic, &world.meter);

@@ -138,7 +138,9 @@ impl Scene {
             sealed_at: UnixMillis(START * 1_000),
         };
         let limbs = limbs(index, carried);
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self
+            .topics
+            .report(wire::Shard(0), &report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
         let (payload, _) = wire::seal(&report, Some(&limbs), deployment, &topic, &self.key);
         Incoming {

@@ -195,7 +195,7 @@ impl Scene {
         let gateway_topic = topics.receipt(&"gateway-1".parse().unwrap());
         let (gateway_stop, stopped) = Stop::manual();
         // It stands for the operator, too, which hears of releases and of who asks to be enrolled.
-        let sums = topics.sum(&"feeder-1".parse().unwrap());
+        let sums = topics.sum(Shard(0), &"feeder-1".parse().unwrap());
         let filters = [gateway_topic, sums, topics.analytics_enrol_filter()];
         let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (gateway, mut receipts) = mqtt::connect(&settings.mqtt, "gateway-1", filters, stopped);
@@ -288,7 +288,7 @@ impl Scene {
         let c0 = vec![residue; shape.coefficients()];
         let mut limbs = Vec::new();
         packed::report::pack(&ADDITIVE, &c0, &vec![residue; RING.dimension], &mut limbs).unwrap();
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self.topics.report(Shard(0), &report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
         let sealed = wire::seal(&report, Some(&limbs), deployment, &topic, &self.key);
         within(self.gateway.publish(topic, sealed.0, false))

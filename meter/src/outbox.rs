@@ -38,7 +38,7 @@ mod sending;
 use lane::Lane;
 use report::WaitingReport;
 
-pub(crate) use lane::Key;
+pub(crate) use lane::{Destination, Key};
 pub(crate) use limits::Limits;
 pub(crate) use receipts::ReceiptEffect;
 

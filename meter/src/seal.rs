@@ -133,7 +133,9 @@ impl Sealer {
             salt,
             sealed_at: now,
         };
-        let topic = self.origin.topics.report(&member.feeder, &member.meter);
+        let shard = self.plan().shard(&member.feeder);
+        let topics = &self.origin.topics;
+        let topic = topics.report(shard, &member.feeder, &member.meter);
         let (payload, digest) = wire::seal(
             &report,
             Some(&limbs),

@@ -7,7 +7,7 @@ use service::stop::Stop;
 use service::telemetry::{ReportId, Trace};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wire::{DeploymentId, MeterId, Topics};
+use wire::{DeploymentId, MeterId, Shard, Topics};
 
 use crate::fleet::Fleet;
 use crate::member::Member;
@@ -21,6 +21,8 @@ const QUEUE: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Departure {
     pub(crate) report: Sealed,
+    /// That of its feeder.
+    pub(crate) shard: Shard,
     /// Whether it has been sent before.
     pub(crate) again: bool,
 }
@@ -77,7 +79,12 @@ async fn run(
     members: std::sync::Arc<Vec<Member>>,
     lines: Lines,
 ) {
-    while let Some(Departure { report, again }) = departures.recv().await {
+    while let Some(departure) = departures.recv().await {
+        let Departure {
+            report,
+            shard,
+            again,
+        } = departure;
         let Some(member) = members.get(report.meter) else {
             continue;
         };
@@ -85,7 +92,7 @@ async fn run(
             Lines::Gateway(publisher) => publisher,
             Lines::PerMeter(publishers, gateway) => publishers.get(report.meter).unwrap_or(gateway),
         };
-        let topic = topics.report(&member.feeder, &member.meter);
+        let topic = topics.report(shard, &member.feeder, &member.meter);
         metrics::published(again);
         tracing::debug!(
             trace_id = %Trace { deployment: &deployment, feeder: &member.feeder, window: report.window },

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use service::config::Settings;
-use wire::{DeploymentId, GatewayId, MeterId, Plan, Topics, UnixMillis, UnixSeconds, WindowStart};
+use wire::{
+    AnalyticsId, DeploymentId, GatewayId, MeterId, Plan, Topics, UnixMillis, UnixSeconds,
+    WindowStart,
+};
 
 use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::approvals::{Approvals, Held};
@@ -258,7 +261,9 @@ impl Known {
             Party::Gateway => {
                 GatewayId::try_from(name).is_ok_and(|id| self.gateways.get(&id).is_some())
             }
-            Party::Analytics => plan.analytics.iter().any(|entry| entry.id.as_str() == name),
+            Party::Analytics => {
+                AnalyticsId::try_from(name).is_ok_and(|id| plan.service_key(&id).is_some())
+            }
         };
         is_known
             .then_some(())

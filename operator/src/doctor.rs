@@ -235,7 +235,10 @@ fn refusals(settings: &Settings, state: &State, findings: &mut Findings) {
 /// Whether every feeder has an analytics service.
 fn owners(plan: &Plan, findings: &mut Findings) {
     let without = unowned(plan);
-    if let (Some(first), false) = (without.first(), plan.analytics.is_empty()) {
+    if let (Some(first), false) = (
+        without.first(),
+        plan.analytics.is_empty() && plan.pool.is_empty(),
+    ) {
         findings.warn(
             "owners",
             format!(

@@ -193,6 +193,7 @@ fn open_registry(
 ) -> Result<Registry, OperatorError> {
     let grid = settings.plan.grid().map_err(PlanError::from)?;
     let plan_settings = PlanSettings {
+        shards: settings.plan.shards,
         deployment: settings.deployment.id.clone(),
         interval_s: settings.plan.interval_s(),
         batch: grid.batch(),

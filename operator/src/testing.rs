@@ -48,6 +48,8 @@ pub(crate) fn plan() -> Plan {
             key_len: 25_600,
         }],
         analytics: Vec::new(),
+        shards: 1,
+        pool: Vec::new(),
     }
 }
 

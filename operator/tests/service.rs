@@ -251,6 +251,7 @@ impl Peer {
             key,
             issued_at: UnixMillis(1),
             feeders: Vec::new(),
+            pool: None,
         };
         self.publish(
             &request,
@@ -281,7 +282,7 @@ impl Peer {
         self.publish(
             &sum,
             Some(limbs),
-            self.topics.sum(&sum.feeder),
+            self.topics.sum(wire::Shard(0), &sum.feeder),
             &self.analytics,
         )
         .await

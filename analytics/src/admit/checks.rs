@@ -9,8 +9,13 @@ use super::{Admission, Refusal};
 impl Admission<'_> {
     pub(super) fn check_topic(&self, topic: &str, claimed: &Report) -> Result<(), Refusal> {
         match self.topics.parse(topic) {
-            Some(Topic::Report { feeder, meter })
-                if feeder == claimed.feeder && meter == claimed.meter =>
+            Some(Topic::Report {
+                shard,
+                feeder,
+                meter,
+            }) if feeder == claimed.feeder
+                && meter == claimed.meter
+                && shard == self.plan.shard(&feeder) =>
             {
                 Ok(())
             }

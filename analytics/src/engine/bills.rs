@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use wire::{BillReceipt, FeederId, MAX_BILL_GROUPS, MeterId, Report, SumStatus, WindowStart};
 
-use super::Engine;
+use super::{Engine, Outgoing};
 use crate::admit::Billed;
 use crate::metrics;
 use crate::store::{BillGroup, BillKey, BillOf, Store, StoreError};
@@ -30,6 +30,8 @@ pub(super) struct Bills {
     changed: BTreeMap<BillKey, Option<Vec<u8>>>,
     /// The billing periods of which there are groups.
     periods: BTreeMap<(FeederId, WindowStart), Sending>,
+    /// What is sent after the next commit, with the feeder each is of.
+    pub(super) ready: Vec<(FeederId, Outgoing)>,
 }
 
 /// How far a period's bills have been sent.
@@ -64,6 +66,13 @@ impl Bills {
 
     pub(super) fn committed(&mut self) {
         self.changed.clear();
+    }
+
+    /// Forgets all of these feeders.
+    pub(super) fn let_go(&mut self, is_gone: &dyn Fn(&FeederId) -> bool) {
+        self.changed.retain(|key, _| !is_gone(&key.feeder));
+        self.periods.retain(|(feeder, _), _| !is_gone(feeder));
+        self.ready.retain(|(feeder, _)| !is_gone(feeder));
     }
 
     fn record(&self, key: &BillKey, store: &mut dyn Store) -> Result<Option<Vec<u8>>, StoreError> {

@@ -57,7 +57,13 @@ impl<S: Store> Engine<S> {
     fn still_owned(&self, admitted: Admitted) -> Result<Admitted, Refusal> {
         let feeder = &admitted.report.feeder;
         let assigned = self.assigned.as_ref();
-        match assigned.map_or(Ok(()), |assigned| assigned.check_owner(feeder)) {
+        let owned = match self.holds(self.shard(feeder)) {
+            true => assigned.map_or(Ok(()), |assigned| assigned.check_owner(feeder)),
+            false => Err(format!(
+                "another process of the pool adds for feeder {feeder}"
+            )),
+        };
+        match owned {
             Ok(()) => Ok(admitted),
             Err(detail) => Err(Refusal::silent(Reason::UnknownAnalytics, detail)),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use wire::{Digest, Rest, Share, Sum};
+use wire::{Digest, Rest, Shard, Share, Sum};
 
 use super::{Engine, Outgoing};
 use crate::store::{ReleaseRow, Store, StoreError, SumKey, SumRow};
@@ -77,10 +77,11 @@ impl<S: Store> Engine<S> {
     /// Where a sum goes: to the operator, or to the evaluator if nobody is to open it.
     fn sum_topic(&self, key: &SumKey) -> String {
         let plan = self.assigned.as_ref().map(|assigned| assigned.plan());
+        let shard = plan.map_or(Shard(0), |plan| plan.shard(&key.feeder));
         let setting = plan.and_then(|plan| plan.feeder(&key.feeder, key.window));
         match setting.and_then(|setting| setting.rating_wh) {
-            Some(_) => self.identity.topics.closed_sum(&key.feeder),
-            None => self.identity.topics.sum(&key.feeder),
+            Some(_) => self.identity.topics.closed_sum(shard, &key.feeder),
+            None => self.identity.topics.sum(shard, &key.feeder),
         }
     }
 

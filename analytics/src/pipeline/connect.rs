@@ -29,7 +29,11 @@ pub(super) fn connect(
         &settings.mqtt,
         &mqtt::Client::Analytics(&settings.analytics.id).id(&settings.deployment),
         at_least_once(filters),
-        at_least_once(report_filters(topics, feeders)),
+        // A member of a pool has none yet, and is told by its leases.
+        at_least_once(match settings.analytics.pool {
+            Some(_) => Vec::new(),
+            None => report_filters(topics, feeders),
+        }),
         stop.clone(),
     )
 }

@@ -13,7 +13,7 @@ use super::AnalyticsError;
 use crate::assignment::AssignedPlan;
 use crate::engine::{Effects, Engine, Handover, Outgoing};
 use crate::metrics;
-use crate::store::{Store, StoreError, SumKey};
+use crate::store::{Lease, Store, StoreError, SumKey};
 use crate::verify::Verdicts;
 
 /// The wait before a failed commit is tried again.
@@ -36,6 +36,8 @@ pub(super) struct Work {
     pub(super) rules: Option<CloseRules>,
     /// Whether to look at all windows, and not only those that changed.
     pub(super) all: bool,
+    /// The leases to work under from now on, if they are others than before.
+    pub(super) leases: Option<Vec<Lease>>,
     /// Whether to commit.
     pub(super) commit: bool,
     /// Which releases to read, to be sent again.
@@ -66,6 +68,8 @@ pub(super) struct StepResult<S> {
     pub(super) handover: Option<(PlanVersion, Handover)>,
     /// Whether there are more windows to be closed.
     pub(super) more: bool,
+    /// The leases that could not be gone by.
+    pub(super) leases: Option<Vec<Lease>>,
 }
 
 impl Work {
@@ -83,6 +87,10 @@ impl Work {
             }
             self.version = Some(rules.assigned.plan().version);
             engine.use_plan(rules.assigned, rules.leaving);
+            if let Some(leases) = &self.leases {
+                engine.hold(leases)?;
+                self.leases = None;
+            }
             engine.fold(std::mem::take(&mut self.verdicts), rules.active_ms)?;
             self.all = match (self.all, self.commit) {
                 (true, _) => engine.tick(&rules.roster, rules.active_ms)?,
@@ -133,6 +141,7 @@ pub(super) async fn step<S: Store + 'static>(
     loop {
         let task = spawn_blocking(move || {
             let applied = work.apply(&mut engine);
+            let applied = applied.or_else(|error| engine.excuse(error).map(|()| Vec::new()));
             let effects = match work.commit {
                 true => engine.commit(),
                 false => Ok(Effects::default()),
@@ -162,6 +171,7 @@ pub(super) async fn step<S: Store + 'static>(
                     effects,
                     resend: left.resend,
                     more: left.all,
+                    leases: left.leases,
                 });
             }
             Err(error) if !error.may_pass() => return Err(error.into()),

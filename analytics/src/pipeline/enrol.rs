@@ -27,6 +27,7 @@ impl Runner {
             key: self.key.verifying_key(),
             issued_at: self.clock.now(),
             feeders: feeders.clone(),
+            pool: analytics.pool.clone(),
         };
         let topic = self.topics.analytics_enrol(&analytics.id);
         let (payload, _) = wire::seal(

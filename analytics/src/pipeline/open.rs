@@ -9,7 +9,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::{AnalyticsError, store_path};
-use crate::store::{FileStore, PostgresStore, StoreError};
+use crate::ownership::Member;
+use crate::store::{FileStore, PostgresLeases, PostgresStore, StoreError};
 
 /// The wait before a database that is out of reach is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -56,6 +57,12 @@ pub(super) async fn database(
             () = sleep(AGAIN) => {}
         }
     }
+}
+
+/// The part of this process in the leases of its pool, in the same database.
+pub(super) fn leases(settings: &Settings, run: u64) -> Result<PostgresLeases, AnalyticsError> {
+    let id = settings.analytics.id.clone();
+    Ok(PostgresLeases::new(settings, Member { id, run })?)
 }
 
 /// A number that no other run has.

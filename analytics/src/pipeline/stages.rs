@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::egress::Egress;
 use super::engine_step::{CloseRules, Resend, StepResult, Work, step};
 use super::intake::{Intake, Lot};
+use super::leases::{Sharing, Turns};
 use super::{AnalyticsError, DRAIN, Runner, TICK};
 use crate::engine::Engine;
 use crate::metrics;
@@ -40,6 +41,8 @@ pub(super) struct Pipeline<S> {
     /// Whether all windows are to be looked at.
     tick: bool,
     resend: Resend,
+    /// Where the store is shared.
+    sharing: Option<Sharing>,
 }
 
 struct Stepping<S> {
@@ -49,7 +52,7 @@ struct Stepping<S> {
 }
 
 impl<S: Store + 'static> Pipeline<S> {
-    pub(super) fn new(mut runner: Runner, engine: Engine<S>) -> Self {
+    pub(super) fn new(mut runner: Runner, engine: Engine<S>, turns: Option<Turns>) -> Self {
         runner.settled.expect(engine.awaited());
         let analytics = &runner.settings.analytics;
         Self {
@@ -63,6 +66,7 @@ impl<S: Store + 'static> Pipeline<S> {
             wait: analytics.commit_min_delay,
             tick: false,
             resend: Resend::Nothing,
+            sharing: turns.map(Sharing::new),
             runner,
         }
     }
@@ -91,6 +95,7 @@ impl<S: Store + 'static> Pipeline<S> {
                     self.runner.ask().await;
                     self.resend_if_due();
                 }
+                () = Sharing::turned(&mut self.sharing) => Sharing::subscribe(self.sharing.as_ref(), &self.runner),
                 event = self.runner.inbox.recv(), if receives => match event {
                     Some(event) => match self.runner.handle(event) {
                         Some(report) => self.intake.receive(report, Instant::now()),
@@ -106,6 +111,9 @@ impl<S: Store + 'static> Pipeline<S> {
             Err(_) => return Err(AnalyticsError::Undrained),
         }
         self.egress.close().await?;
+        if let Some(sharing) = self.sharing {
+            sharing.close().await;
+        }
         self.runner.publisher.close().await;
         Ok(())
     }
@@ -167,6 +175,10 @@ impl<S: Store + 'static> Pipeline<S> {
             },
             rules: self.close_rules(&engine, verdicts.len())?,
             verdicts,
+            leases: match (&mut self.sharing, self.tick) {
+                (Some(sharing), true) => sharing.tell(),
+                _ => None,
+            },
             all: std::mem::take(&mut self.tick),
             commit,
             resend: std::mem::take(&mut self.resend),
@@ -240,9 +252,15 @@ impl<S: Store + 'static> Pipeline<S> {
             let rest = stepping.began.elapsed() * REST;
             self.wait = rest.clamp(analytics.commit_min_delay, analytics.commit_max_delay);
         }
-        if !result.effects.is_empty() {
+        let holds_others =
+            (self.sharing.as_mut()).is_some_and(|sharing| sharing.stepped(result.leases.is_none()));
+        if holds_others {
+            self.runner.resent = None; // What its owner before has released is sent at once.
+        }
+        if holds_others || !result.effects.is_empty() {
             self.runner.settled.expect(result.engine.awaited());
         }
+        Sharing::subscribe(self.sharing.as_ref(), &self.runner);
         self.engine = Some(result.engine);
         self.resend = result.resend;
         if let Some((version, handover)) = result.handover {

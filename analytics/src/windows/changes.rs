@@ -72,6 +72,16 @@ impl Changes {
         self.settled.iter().find(|row| row.key == *key)
     }
 
+    /// Nothing of these feeders is to be written any more.
+    pub(super) fn let_go(&mut self, is_gone: &dyn Fn(&FeederId) -> bool) {
+        self.sums.retain(|key| !is_gone(&key.feeder));
+        self.contributors.retain(|(feeder, _), _| !is_gone(feeder));
+        self.times.retain(|feeder| !is_gone(feeder));
+        self.releases.retain(|row| !is_gone(&row.key.feeder));
+        self.settled.retain(|row| !is_gone(&row.key.feeder));
+        self.reclaimed.retain(|(feeder, _)| !is_gone(feeder));
+    }
+
     /// A window goes, and whatever changed in it.
     pub(super) fn reclaim(&mut self, feeder: &FeederId, window: WindowStart) {
         self.sums

@@ -91,8 +91,8 @@ impl Windows {
         recalled
     }
 
-    /// Lets go of a feeder that could not be read.
-    fn forget(&mut self, id: &FeederId) {
+    /// Forgets a feeder that could not be read, or that another process has.
+    pub(super) fn forget(&mut self, id: &FeederId) {
         let Some(mut feeder) = self.feeders.remove(id) else {
             return;
         };

@@ -44,6 +44,8 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
             key,
             feeders: Vec::new(),
         }],
+        shards: 1,
+        pool: Vec::new(),
     }
 }
 

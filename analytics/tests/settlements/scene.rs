@@ -140,7 +140,9 @@ impl Scene {
         let (c0, c1) = (vec![residue; coefficients], vec![residue; RING.dimension]);
         let mut limbs = Vec::new();
         packed::report::pack(&ADDITIVE, &c0, &c1, &mut limbs).unwrap();
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self
+            .topics
+            .report(wire::Shard(0), &report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
         let (payload, _) = wire::seal(&report, Some(&limbs), deployment, &topic, &self.key);
         Incoming {

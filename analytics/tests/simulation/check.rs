@@ -85,7 +85,8 @@ fn check_settled(gateways: &Gateways, released: &BTreeMap<Slot, u8>) -> Result<(
 fn check_heard(gateways: &Gateways, released: &BTreeMap<Slot, u8>) -> Result<(), String> {
     let unheard = released.keys().find(|slot| {
         // Who has the feeder now does not know what became of the sums of before.
-        let handed_over = gateways.stage != Some(Stage::Whole) && slot.feeder == HANDED_OVER;
+        let whole = matches!(gateways.stage, Some(Stage::Whole | Stage::Pool));
+        let handed_over = !whole && slot.feeder == HANDED_OVER;
         let told = gateways.settled_as(**slot);
         !handed_over && gateways.is_kept(**slot) && told != Some(SettlementOutcome::Released)
     });

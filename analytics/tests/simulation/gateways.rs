@@ -141,11 +141,13 @@ impl Gateways {
                     "a receipt names {slot:?} for the digest of {named:?}"
                 ));
             }
-            if stage.owner(slot.feeder) != Some(sender) {
+            if !stage.counts(slot.feeder, sender) {
                 continue;
             }
             if matches!(entry.status, Status::Folded | Status::Duplicate) {
-                self.counted_by.entry(slot).or_insert(sender);
+                // What one of a pool has counted any other can release.
+                let by = if stage == Stage::Pool { 0 } else { sender };
+                self.counted_by.entry(slot).or_insert(by);
             }
             self.told((slot, variant), &entry, newest)?;
         }

@@ -35,6 +35,7 @@ mod check;
 mod gateways;
 mod model;
 mod operator;
+mod pool;
 mod stores;
 mod world;
 
@@ -109,6 +110,36 @@ fn every_handover_counts_every_report_at_most_once_and_loses_none_that_is_large_
     }
     println!("{seen:?}");
     assert!(seen.hands_over(), "{seen:?}");
+}
+
+#[test]
+fn a_pool_counts_every_report_once_whoever_stands_still_is_killed_or_cut_off() {
+    let mut seen = model::Seen::default();
+    for seed in 0..cases(400) {
+        match run(seed, Kind::Pool) {
+            Ok(case) => seen.add(&case),
+            Err(problem) => panic!("case {seed}: {problem}"),
+        }
+    }
+    println!("{seen:?}");
+    assert!(seen.moves(), "{seen:?}");
+}
+
+/// A store that writes what is not fenced is noticed. The safeguard is left out for a whole process.
+#[test]
+fn a_left_out_fence_is_noticed() {
+    let program = std::env::current_exe().unwrap();
+    let tested = std::process::Command::new(program)
+        .args([
+            "--exact",
+            "a_pool_counts_every_report_once_whoever_stands_still_is_killed_or_cut_off",
+        ])
+        .env(service::failpoint::SABOTAGE, "fence")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(!tested.status.success(), "{said}");
+    assert!(said.contains("case "), "{said}");
 }
 
 /// The simulation notices an owner that gives a feeder up before its windows are released.

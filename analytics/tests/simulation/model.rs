@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use analytics::engine::{Engine, Identity, Outgoing, Rules};
+use analytics::ownership::SharedMemory;
 use analytics::store::{StoreError, SumKey};
 use analytics::{Admission, AssignedPlan, Incoming, Verdicts, verify};
 use rand::{RngExt as _, SeedableRng as _};
@@ -14,6 +16,7 @@ use wire::{SumReceipt, Topic};
 use crate::check::check;
 use crate::gateways::{Gateways, SimulatedReport, Told};
 use crate::operator::{Mood, Operator};
+use crate::pool::{Membership, PROCESSES};
 use crate::stores::{Durable, Failing, Fault};
 use crate::world::{
     FEEDERS, HANDED_OVER, HOUR, METERS, MIN_METERS, NOW, RETENTION_WINDOWS, SECOND_EPOCH, Slot,
@@ -38,11 +41,21 @@ pub(crate) enum Kind {
     Handover,
     /// The same, and the owner does not wait until it is drained.
     Hasty,
+    /// Three processes share all feeders.
+    Pool,
 }
 
 impl Kind {
     fn hands_over(self) -> bool {
         matches!(self, Self::Handover | Self::Hasty)
+    }
+
+    fn services(self) -> usize {
+        match self {
+            Self::Handover | Self::Hasty => 2,
+            Self::Pool => PROCESSES,
+            _ => 1,
+        }
     }
 }
 
@@ -66,6 +79,8 @@ pub(crate) struct Seen {
     divided: u64,
     replaced: u64,
     burnt: u64,
+    takeovers: u64,
+    fenced: u64,
 }
 
 impl Seen {
@@ -87,6 +102,13 @@ impl Seen {
         self.divided += case.divided;
         self.replaced += case.replaced;
         self.burnt += case.burnt;
+        self.takeovers += case.takeovers;
+        self.fenced += case.fenced;
+    }
+
+    /// Whether shards moved often, and processes found often that they had.
+    pub(crate) fn moves(&self) -> bool {
+        self.takeovers >= 4 * self.cases && self.fenced >= self.cases / 4
     }
 
     /// Whether a feeder was handed over often, and late reports of windows of before came to the new owner.
@@ -124,12 +146,16 @@ struct Service {
     sum_receipts: Vec<SumReceipt>,
     /// How far the feeder is handed over by the plan it has.
     stage: Stage,
+    /// In a pool.
+    membership: Option<Membership>,
 }
 
 struct Case {
     rng: ChaCha8Rng,
     kind: Kind,
     services: Vec<Service>,
+    /// What the processes of a pool share.
+    shared: SharedMemory,
     gateways: Gateways,
     operator: Operator,
     from_analytics: Vec<Outgoing>,
@@ -146,29 +172,37 @@ struct Case {
 
 /// Runs the case of `seed`, and says what is wrong with what came of it.
 pub(crate) fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
+    let shared = SharedMemory::default();
+    let stage = match kind {
+        Kind::Pool => Stage::Pool,
+        _ => Stage::Whole,
+    };
     let mut case = Case {
         rng: ChaCha8Rng::seed_from_u64(seed),
         kind,
-        services: (0..if kind.hands_over() { 2 } else { 1 })
+        services: (0..kind.services())
             .map(|_| Service {
-                durable: Durable::new(kind),
+                durable: Durable::new(kind, &shared),
                 engine: None,
                 reports: Vec::new(),
                 verified: Vec::new(),
                 sum_receipts: Vec::new(),
-                stage: Stage::Whole,
+                stage,
+                membership: None,
             })
             .collect(),
+        shared,
         gateways: Gateways::default(),
         operator: Operator::default(),
         from_analytics: Vec::new(),
         leaving: false,
-        stage: Stage::Whole,
+        stage,
         hour: 0,
         active_ms: 0,
         analytics_has_second: false,
         seen: Seen::default(),
     };
+    case.gateways.stage = (kind == Kind::Pool).then_some(stage);
     for index in 0..case.services.len() {
         case.restart(index)?;
     }
@@ -188,6 +222,10 @@ impl Case {
             return self.hand_over();
         }
         let index = self.rng.random_range(0..self.services.len());
+        if self.kind == Kind::Pool && self.rng.random_bool(0.3) {
+            self.share(index);
+            return Ok(());
+        }
         match self.rng.random_range(0..100) {
             0..22 => self.send(),
             22..28 => self.duplicate(),
@@ -227,6 +265,48 @@ impl Case {
             }
         }
         Ok(())
+    }
+
+    /// Time passes, and a process takes a turn in the leases, or stands still from now on.
+    fn share(&mut self, index: usize) {
+        let ms = self.rng.random_range(0..4_000);
+        self.shared.advance(Duration::from_millis(ms));
+        let Some(membership) = &mut self.services[index].membership else {
+            return;
+        };
+        match self.rng.random_range(0..8) {
+            0 => membership.stop(&mut self.rng),
+            _ => membership.turn(),
+        }
+        for service in &mut self.services {
+            if let Some(membership) = &mut service.membership {
+                membership.stopped = membership.stopped.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The engine hears of its leases.
+    fn hold(&mut self, index: usize) {
+        let Service {
+            engine: Some(engine),
+            membership: Some(membership),
+            ..
+        } = &mut self.services[index]
+        else {
+            return;
+        };
+        let Some(leases) = membership.news() else {
+            return;
+        };
+        let new = leases
+            .iter()
+            .filter(|lease| !membership.held.contains(lease));
+        self.seen.takeovers += new.count() as u64;
+        match engine.hold(&leases) {
+            Ok(()) => membership.held = leases,
+            // It is told again.
+            Err(_) => self.seen.failed_commits += 1,
+        }
     }
 
     fn engine(&mut self, index: usize) -> &mut Engine<Failing> {
@@ -283,8 +363,17 @@ impl Case {
         let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
         let service = &mut self.services[index];
         let held = HeldPlan::new(plan.clone(), Vec::new()).unwrap();
-        let engine = Engine::start(identity, &held, rules, service.durable.open());
-        let mut engine = engine.map_err(|error| error.to_string())?;
+        let mut engine = match self.kind {
+            Kind::Pool => {
+                let run = self.seen.restarts;
+                service.membership = Some(Membership::new(&self.shared, index, run));
+                Engine::sharing(identity, &held, rules, service.durable.open())
+            }
+            _ => {
+                let engine = Engine::start(identity, &held, rules, service.durable.open());
+                engine.map_err(|error| error.to_string())?
+            }
+        };
         let assigned = WORLD.assigned(self.analytics_has_second, service.stage, index);
         let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
         let leaving: BTreeSet<_> = gives_up.then(|| feeder(HANDED_OVER)).into_iter().collect();
@@ -384,23 +473,23 @@ impl Case {
     /// Analytics takes what has arrived, in any order, commits, and publishes, unless it dies in between.
     fn turn(&mut self, index: usize, healed: bool) -> Result<(), String> {
         let most = if healed { usize::MAX } else { 40 };
+        let membership = self.services[index].membership.as_ref();
+        if membership.is_some_and(|membership| membership.stopped > 0) {
+            return Ok(());
+        }
         let service = &mut self.services[index];
         let receipts = draw(&mut self.rng, &mut service.sum_receipts, most);
         let assigned = WORLD.assigned(self.analytics_has_second, service.stage, index);
         let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
         let leaving: BTreeSet<_> = gives_up.then(|| feeder(HANDED_OVER)).into_iter().collect();
         let verdicts = self.verify(index, &assigned, healed);
-        let active_ms = self.active_ms;
         let engine = self.engine(index);
         engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
-        let text = |error: StoreError| error.to_string();
-        for receipt in &receipts {
-            engine
-                .settle(receipt, &WORLD.roster, active_ms)
-                .map_err(text)?;
+        // One that has stood still goes on with what it knew then, before it hears of anything.
+        if healed || self.rng.random_bool(0.6) {
+            self.hold(index);
         }
-        engine.fold(verdicts, active_ms).map_err(text)?;
-        engine.tick(&WORLD.roster, active_ms).map_err(text)?;
+        self.apply(index, &receipts, verdicts)?;
         let crash = if healed {
             9
         } else {
@@ -411,7 +500,11 @@ impl Case {
         }
         let effects = loop {
             match self.engine(index).commit() {
-                Ok(effects) => break effects,
+                Ok(effects) => {
+                    let fenced = self.services[index].durable.fenced.lock().unwrap().take();
+                    self.seen.fenced += fenced.unwrap_or(0);
+                    break effects;
+                }
                 Err(_) => self.seen.failed_commits += 1,
             }
             if !healed && self.rng.random_bool(0.3) {
@@ -429,6 +522,32 @@ impl Case {
         }
         if crash == 2 {
             return self.restart(index);
+        }
+        Ok(())
+    }
+
+    /// The engine takes what has come. What it cannot read may be another's.
+    fn apply(
+        &mut self,
+        index: usize,
+        receipts: &[SumReceipt],
+        verdicts: Verdicts,
+    ) -> Result<(), String> {
+        let active_ms = self.active_ms;
+        let engine = self.engine(index);
+        let apply = || -> Result<(), StoreError> {
+            for receipt in receipts {
+                engine.settle(receipt, &WORLD.roster, active_ms)?;
+            }
+            engine.fold(verdicts, active_ms)?;
+            engine.tick(&WORLD.roster, active_ms).map(drop)
+        };
+        if let Err(error) = apply() {
+            match engine.excuse(error) {
+                Err(error) if !error.may_pass() => return Err(error.to_string()),
+                Err(_) => self.seen.failed_commits += 1,
+                Ok(()) => {}
+            }
         }
         Ok(())
     }
@@ -499,6 +618,7 @@ impl Case {
                 deliver(&mut self.services, entry);
             }
             self.active_ms += IDLE_MS;
+            self.share_well();
             if self.stage == Stage::GivenUp {
                 self.stage = Stage::Moved;
             }
@@ -529,6 +649,17 @@ impl Case {
             }
         }
         Err("it does not come to rest".to_owned())
+    }
+
+    /// Every process is there, and takes its turns.
+    fn share_well(&mut self) {
+        for service in &mut self.services {
+            if let Some(membership) = &mut service.membership {
+                membership.stopped = 0;
+                membership.turn();
+            }
+        }
+        self.shared.advance(Duration::from_secs(2));
     }
 
     /// What gateways still keep they send once more: they missed what became of it.

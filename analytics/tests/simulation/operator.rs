@@ -9,7 +9,7 @@ use packed::RING;
 use wire::{ContributorSet, Digest, Opened, Reason, Sum, SumReceipt, SumStatus, Unverified};
 
 use crate::world::{
-    HANDED_OVER, HOUR, MIN_METERS, START, Seal, Stage, WORLD, feeder, salt, sealed_with,
+    HANDED_OVER, HOUR, MIN_METERS, START, Seal, Stage, WORLD, feeder, salt, sealed_with, service,
     service_of, slot_of, sum_of, words,
 };
 
@@ -71,16 +71,19 @@ impl Operator {
         let sum: Unverified<Sum> = wire::decode_shared(payload, payload.len()).unwrap();
         let sender = service_of(&sum.claimed().analytics);
         let handed_over = sum.claimed().feeder == feeder(HANDED_OVER);
-        if stage.owner(usize::from(handed_over)) != Some(sender) {
+        if !stage.counts(usize::from(handed_over), sender) {
             return Ok(None);
         }
-        let opened: Opened<Sum> = sum
+        let mut opened: Opened<Sum> = sum
             .verify(
                 &WORLD.settings.deployment.id,
                 topic,
                 &WORLD.analytics[sender].verifying_key(),
             )
             .map_err(|error| error.to_string())?;
+        if stage == Stage::Pool {
+            opened.message.analytics = service(0);
+        }
         self.answer(opened, payload, mood).map(Some)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use analytics::ownership::SharedMemory;
 use analytics::store::{
     BillKey, ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Scope, Store, StoreError,
     StoreFormat, SumKey, SumRow, Transaction,
@@ -33,17 +34,23 @@ pub(crate) struct Durable {
     /// The feeders that the last commit added contributors to.
     pub(crate) added_to: Arc<Mutex<BTreeSet<FeederId>>>,
     commits: Arc<Mutex<u64>>,
+    /// Shards that the last commit was fenced of.
+    pub(crate) fenced: Arc<Mutex<Option<u64>>>,
 }
 
 impl Durable {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind, shared: &SharedMemory) -> Self {
         Self {
             kind,
-            memory: MemoryStore::default(),
+            memory: match kind {
+                Kind::Pool => shared.store(),
+                _ => MemoryStore::default(),
+            },
             folder: (kind == Kind::File).then(|| tempfile::tempdir().unwrap()),
             faults: Faults::default(),
             added_to: Arc::default(),
             commits: Arc::default(),
+            fenced: Arc::default(),
         }
     }
 
@@ -62,6 +69,7 @@ impl Durable {
             faults: self.faults.clone(),
             added_to: self.added_to.clone(),
             commits: self.commits.clone(),
+            fenced: self.fenced.clone(),
         }
     }
 }
@@ -72,6 +80,7 @@ pub(crate) struct Failing {
     faults: Faults,
     added_to: Arc<Mutex<BTreeSet<FeederId>>>,
     commits: Arc<Mutex<u64>>,
+    fenced: Arc<Mutex<Option<u64>>>,
 }
 
 impl std::fmt::Debug for Failing {
@@ -177,6 +186,7 @@ impl Store for Failing {
             return Ok(Vec::new());
         }
         let lost = self.inner.commit(transaction)?;
+        *self.fenced.lock().unwrap() = Some(lost.len() as u64);
         match fault {
             Some(Fault::After) => Err(error()),
             _ => Ok(lost),

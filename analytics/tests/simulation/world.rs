@@ -11,8 +11,8 @@ use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
     AnalyticsEntry, AnalyticsId, CapacityClass, Digest, EpochPlan, FeederPlan, KeyEpoch, MaskKey,
-    Plan, PlanVersion, Report, RosterEntry, RosterPage, Salt, SigningKey, Topics, UnixMillis,
-    Watts, WindowStart,
+    Plan, PlanVersion, PoolEntry, Report, RosterEntry, RosterPage, Salt, SigningKey, Topics,
+    UnixMillis, Watts, WindowStart,
 };
 
 pub(crate) const HOUR: u64 = 3600;
@@ -20,6 +20,8 @@ pub(crate) const HOUR: u64 = 3600;
 pub(crate) const START: u64 = 1_699_999_200;
 pub(crate) const WINDOWS: u64 = 9;
 pub(crate) const FEEDERS: usize = 2;
+/// The two feeders are in two of them.
+pub(crate) const SHARDS: u16 = 4;
 /// The feeder that one service hands over to the other.
 pub(crate) const HANDED_OVER: usize = 1;
 /// Meters on each feeder.
@@ -54,8 +56,8 @@ pub(crate) struct World {
     pub(crate) topics: Topics,
     pub(crate) roster: Roster,
     pub(crate) plans: [Plan; 2],
-    /// The keys of the two analytics services.
-    pub(crate) analytics: [SigningKey; 2],
+    /// The keys of the analytics services.
+    pub(crate) analytics: [SigningKey; 3],
     meter: SigningKey,
     sealed: Mutex<HashMap<(Slot, bool, u8), Arc<Sealed>>>,
 }
@@ -79,7 +81,7 @@ pub(crate) fn service(index: usize) -> AnalyticsId {
 
 /// The service of this name.
 pub(crate) fn service_of(id: &AnalyticsId) -> usize {
-    (0..2).find(|index| service(*index) == *id).unwrap()
+    (0..3).find(|index| service(*index) == *id).unwrap()
 }
 
 /// How far the second feeder has been handed over from the first service to the second.
@@ -91,6 +93,8 @@ pub(crate) enum Stage {
     GivenUp,
     /// The second service adds for it.
     Moved,
+    /// All services are of a pool, and nothing is handed over.
+    Pool,
 }
 
 impl Stage {
@@ -98,11 +102,17 @@ impl Stage {
         match self {
             Self::Whole => Self::GivenUp,
             Self::GivenUp | Self::Moved => Self::Moved,
+            Self::Pool => Self::Pool,
         }
     }
 
+    /// Whether what a service says of a feeder counts.
+    pub(crate) fn counts(self, feeder: usize, service: usize) -> bool {
+        self == Self::Pool || self.owner(feeder) == Some(service)
+    }
+
     /// The service that adds for a feeder.
-    pub(crate) fn owner(self, feeder: usize) -> Option<usize> {
+    fn owner(self, feeder: usize) -> Option<usize> {
         match (feeder, self) {
             (HANDED_OVER, Self::GivenUp) => None,
             (HANDED_OVER, Self::Moved) => Some(1),
@@ -247,7 +257,7 @@ impl World {
         Self {
             plans: [plan(&settings, false), plan(&settings, true)],
             roster: Roster::from_pages([page]).unwrap(),
-            analytics: [2, 3].map(|seed| SigningKey::from_bytes(&[seed; 32])),
+            analytics: [2, 3, 4].map(|seed| SigningKey::from_bytes(&[seed; 32])),
             meter: meter_key,
             topics,
             settings,
@@ -267,9 +277,20 @@ impl World {
             Stage::Whole => vec![entry(0, &[])],
             Stage::GivenUp => vec![entry(0, &[0])],
             Stage::Moved => vec![entry(0, &[0]), entry(1, &[HANDED_OVER])],
+            Stage::Pool => Vec::new(),
         };
+        let pool = (stage == Stage::Pool).then(|| AnalyticsId::try_from("pool").unwrap());
+        if let Some(pool) = &pool {
+            let members = self.analytics.iter().enumerate();
+            let members = members.map(|(index, key)| PoolEntry {
+                pool: pool.clone(),
+                analytics: service(index),
+                key: key.verifying_key(),
+            });
+            plan.pool = members.collect();
+        }
         let held = HeldPlan::new(plan, Vec::new()).unwrap();
-        AssignedPlan::new(Arc::new(held), service(index))
+        AssignedPlan::new(Arc::new(held), service(index)).in_pool(pool)
     }
 
     /// The report of a slot as sealed under the first plan or the second.
@@ -297,7 +318,9 @@ impl World {
             salt: salt((slot, differs, variant)),
             sealed_at: NOW,
         };
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self
+            .topics
+            .report(plan.shard(&report.feeder), &report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
         let (payload, digest) = wire::seal(&report, Some(&limbs), deployment, &topic, &self.meter);
         Sealed {
@@ -351,5 +374,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         feeders,
         epochs,
         analytics: Vec::new(),
+        shards: SHARDS,
+        pool: Vec::new(),
     }
 }

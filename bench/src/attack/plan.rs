@@ -95,7 +95,7 @@ async fn relay(stage: &Stage, broker: &Outsider, other: &Outsider) -> Result<()>
                 .collect()
         };
         for (key, message) in reports {
-            let topic = broker.topics.report(&stage.feeder, &key.1);
+            let topic = broker.topics.report(wire::Shard(0), &stage.feeder, &key.1);
             broker.publish(&topic, message, false).await?;
             handed_on.insert(key);
         }

@@ -150,7 +150,7 @@ pub(super) async fn twice(ground: Ground) -> Result<Gain> {
                 .collect()
         };
         for (key, message) in new {
-            let topic = client.topics.report(&stage.feeder, &key.1);
+            let topic = client.topics.report(wire::Shard(0), &stage.feeder, &key.1);
             client.publish(&topic, message, false).await?;
             sent.insert(key);
         }

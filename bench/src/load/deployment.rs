@@ -36,7 +36,7 @@ async fn ask(settings: &Settings, fleet: &Fleet, stop: &Stop) -> Result<Arc<Held
     let complete = |held: &Arc<HeldPlan>| {
         fleet.feeders.iter().all(|feeder| {
             let known = held.plan.feeder(feeder, WindowStart(u64::MAX));
-            known.is_some() && held.plan.analytics_for(feeder).is_some()
+            known.is_some() && held.plan.owner(feeder).is_some()
         })
     };
     loop {

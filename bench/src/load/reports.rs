@@ -81,7 +81,9 @@ impl Reports {
         );
         let place = self.fleet.place(row);
         let meter = self.fleet.meter_id(place.meter)?;
-        let topic = self.topics.report(self.fleet.feeder(place.feeder), &meter);
+        let feeder = self.fleet.feeder(place.feeder);
+        let shard = self.held.plan.shard(feeder);
+        let topic = self.topics.report(shard, feeder, &meter);
         let mut bytes = [0; ROW];
         let at = (row - self.prepared.start) * ROW as u64;
         let read = self.file.read_exact_at(&mut bytes, at);

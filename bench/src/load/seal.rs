@@ -21,6 +21,8 @@ pub(super) struct Sealer {
     seed: u64,
     /// Of each feeder: its setting, and the digest that its masks are bound to.
     settings: Vec<(FeederPlan, Digest)>,
+    /// Of each feeder.
+    shards: Vec<wire::Shard>,
     epoch: EpochPlan,
     /// What each meter shares with the operator.
     pads: Vec<PadKey>,
@@ -58,6 +60,10 @@ impl Sealer {
             pads: pads(&fleet, plan, epoch)?,
             epoch: epoch.clone(),
             deployment: plan.deployment.clone(),
+            shards: settings
+                .iter()
+                .map(|(setting, _)| plan.shard(&setting.feeder))
+                .collect(),
             settings,
             fleet,
             topics,
@@ -86,7 +92,11 @@ impl Sealer {
         let first = self.pool.first(row, &plaintext)?;
         let limbs = Digest::of(&self.pool.limbs(row, &first));
         let report = self.report(setting, salt, &place)?;
-        let topic = self.topics.report(&report.feeder, &report.meter);
+        let topic = self.topics.report(
+            self.shards[place.feeder as usize],
+            &report.feeder,
+            &report.meter,
+        );
         let key = self.fleet.meter_key(place.meter);
         let (signed, _) = wire::sign(&report, Some(limbs), &self.deployment, &topic, &key);
         Ok(Sealed { signed, first })

@@ -91,7 +91,7 @@ impl Deployment {
                 verifier_key: &epoch.mask_key.0,
             };
             Ok(Member {
-                topic: topics.report(&report.feeder, &report.meter),
+                topic: topics.report(wire::Shard(0), &report.feeder, &report.meter),
                 key: SigningKey::generate(),
                 pad: PadKey::agree(&mask, &epoch.mask_key.0, &parties)?,
                 mask_key: MaskKey(mask.public()),
@@ -196,6 +196,8 @@ fn plan(
             key: SigningKey::generate().verifying_key(),
             feeders: Vec::new(),
         }],
+        shards: 1,
+        pool: Vec::new(),
     })
 }
 

@@ -24,7 +24,7 @@ impl Evaluator {
                 self.take_plan(message);
                 Ok(Vec::new())
             }
-            Some(Topic::ClosedSum { feeder }) => self.take_sum(&feeder, message)?,
+            Some(Topic::ClosedSum { feeder, .. }) => self.take_sum(&feeder, message)?,
             Some(Topic::Comparison) => self.take_comparison(message)?,
             Some(Topic::SumReceipt { .. }) => self.take_receipt(message)?,
             _ => Err(Reason::WrongTopic),
@@ -93,9 +93,8 @@ impl Evaluator {
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
         // Others are opened, and are not this process's to have.
         setting.rating_wh.ok_or(Reason::WrongTopic)?;
-        let owner = held.plan.analytics_for(feeder);
-        let owner = owner.filter(|entry| entry.id == claimed.analytics);
-        let key = owner.ok_or(Reason::UnknownAnalytics)?.key;
+        let key = held.plan.key_for(feeder, &claimed.analytics);
+        let key = *key.ok_or(Reason::UnknownAnalytics)?;
         let opened = unverified
             .verify(&self.settings.deployment.id, &message.topic, &key)
             .map_err(|error| error.reason())?;

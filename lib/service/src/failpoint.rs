@@ -31,10 +31,11 @@ pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 pub(crate) const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
 
 /// What can be left out, besides the rules of release. Each is asked for by this name where it holds.
-const SAFEGUARDS: [&str; 26] = [
+const SAFEGUARDS: [&str; 27] = [
     // Each reading is counted once, and none is lost.
     "dedup",
     "journal",
+    "fence",
     // Analytics: who may take how much room, and for how long.
     "small_sums",
     "feeder_share",

@@ -171,6 +171,11 @@ pub enum WireError {
         "plan.area says that {area} is in {area}: a transformer is in another area, or in none"
     )]
     AreaInItself { area: AreaId },
+    /// A plan has two pools, or a name twice.
+    #[error(
+        "plan.pool names two pools, or a service by a name that another or the pool has: a plan has one pool, and each name once"
+    )]
+    PoolNames,
     /// The feeders of the rest of an area are not in order, or one is named twice.
     #[error("sum.feeder {feeder} is not above the feeder before it in the rest of an area")]
     ShareOrder { feeder: FeederId },

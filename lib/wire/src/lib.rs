@@ -25,7 +25,7 @@
 //!     digest: Digest::of(b"limbs"),
 //!     status: SumStatus::Taken,
 //! };
-//! let topic = topics.sum_receipt(&receipt.feeder);
+//! let topic = topics.sum_receipt(wire::Shard(0), &receipt.feeder);
 //! let (bytes, _) = wire::seal(&receipt, None, &deployment, &topic, &key);
 //!
 //! let unverified = wire::decode::<SumReceipt>(&bytes, 1024)?;
@@ -67,9 +67,9 @@ pub use message::{
     MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS,
     MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS,
     MAX_RECEIPT_ENTRIES, MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal,
-    Owners, Plan, PlanRenewal, PrivacyUnit, Question, Receipt, ReceiptEntry, Refusal, Report, Rest,
-    RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status, Sum,
-    SumReceipt, SumStatus, Tariff, TariffVersion, Total,
+    Owners, Plan, PlanRenewal, PoolEntry, PrivacyUnit, Question, Receipt, ReceiptEntry, Refusal,
+    Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status,
+    Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

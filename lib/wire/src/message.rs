@@ -30,7 +30,7 @@ pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, Areas, BandRule, BillingPeriod, DayType, EarlierMinimum, EpochPlan, FeederPlan,
     MAX_ANALYTICS, MAX_BANDS, MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN,
-    MAX_PERIOD_WINDOWS, Plan, Tariff, TariffVersion,
+    MAX_PERIOD_WINDOWS, Plan, PoolEntry, Tariff, TariffVersion,
 };
 pub use receipt::{
     MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,

@@ -14,7 +14,8 @@ pub struct Shard(pub u16);
 impl Shard {
     /// The shard of an id among `shards`: the first eight bytes of its SHA-256, big-endian, modulo their number.
     ///
-    /// A feeder in an area has the shard of that, since its sums may be added to those of others there.
+    /// A feeder in an area has the shard of that, since its sums may be added to those of others there: see
+    /// [`crate::Plan::shard`].
     pub fn of(id: &str, shards: u16) -> Self {
         if shards <= 1 {
             return Self(0);
@@ -23,6 +24,12 @@ impl Shard {
         let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]) % u64::from(shards);
         // It is less than a number of 16 bits.
         Self(number as u16)
+    }
+
+    /// Its number in the only form: no sign, no leading zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let number: u16 = text.parse().ok()?;
+        (number < MAX_SHARDS && number.to_string() == text).then_some(Self(number))
     }
 }
 
@@ -56,5 +63,14 @@ mod tests {
             feeders.iter().all(|count| (60..=145).contains(count)),
             "{feeders:?}"
         );
+    }
+
+    #[test]
+    fn a_number_has_one_form() {
+        assert_eq!(Shard::parse("0"), Some(Shard(0)));
+        assert_eq!(Shard::parse("255"), Some(Shard(255)));
+        for text in ["", "256", "00", "01", "+1", "-0", "1 ", "65536"] {
+            assert_eq!(Shard::parse(text), None, "{text:?}");
+        }
     }
 }

@@ -4,31 +4,19 @@
 //! signature covers, so a message is valid only where it was meant to be.
 
 mod parse;
+mod root;
 
 use std::fmt::Display;
 
 use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, MeterId, RecipientId};
+use crate::shard::Shard;
+
+use root::MAX_ROOT_LEN;
+pub use root::RootError;
 
 /// The most pages of a roster. A broker hands a new wildcard subscriber only its first 100
 /// retained messages, so a roster stays below.
 pub const MAX_ROSTER_PAGES: u16 = 64;
-
-/// Reports and sums lie under one of a deployment's shards. There is one; a later version divides large deployments.
-const SHARD: &str = "shard/0";
-
-/// The longest root, in bytes.
-const MAX_ROOT_LEN: usize = 128;
-
-/// The text is not a topic root.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{root:?} is not a topic root: it must be 1 to {MAX_ROOT_LEN} characters of [A-Za-z0-9._-] \
-     in levels separated by single slashes"
-)]
-pub struct RootError {
-    /// The text.
-    pub root: String,
-}
 
 /// The topics and subscription filters of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +37,11 @@ pub enum Topic {
     /// One page of the part of the roster that a gateway is told: its own meters (operator, retained).
     OwnRoster { gateway: GatewayId, page: u16 },
     /// A meter's report.
-    Report { feeder: FeederId, meter: MeterId },
+    Report {
+        shard: Shard,
+        feeder: FeederId,
+        meter: MeterId,
+    },
     /// Receipts for a gateway's reports (analytics).
     Receipt { gateway: GatewayId },
     /// A gateway asks for its meters to be enrolled.
@@ -59,11 +51,11 @@ pub enum Topic {
     /// An analytics service asks to be enrolled.
     AnalyticsEnrol { analytics: AnalyticsId },
     /// A released sum (analytics to operator).
-    Sum { feeder: FeederId },
+    Sum { shard: Shard, feeder: FeederId },
     /// The operator's answer to a sum.
-    SumReceipt { feeder: FeederId },
+    SumReceipt { shard: Shard, feeder: FeederId },
     /// A sum that nobody opens (analytics to evaluator).
-    ClosedSum { feeder: FeederId },
+    ClosedSum { shard: Shard, feeder: FeederId },
     /// The evaluator asks to compare a sum.
     Question,
     /// What a sum is compared with (operator to evaluator).
@@ -71,13 +63,13 @@ pub enum Topic {
     /// The encrypted bits of a comparison (evaluator to operator).
     Bits,
     /// What a meter's reports of a billing period come to (analytics to operator).
-    Bill { feeder: FeederId },
+    Bill { shard: Shard, feeder: FeederId },
     /// The operator's answer to a bill.
-    BillReceipt { feeder: FeederId },
+    BillReceipt { shard: Shard, feeder: FeederId },
     /// A decrypted total (operator, opt-in).
-    Total { feeder: FeederId },
+    Total { shard: Shard, feeder: FeederId },
     /// The total of the rest of an area (operator, opt-in).
-    AreaTotal { area: AreaId },
+    AreaTotal { shard: Shard, area: AreaId },
     /// A total with noise (operator, opt-in).
     NoisyTotal {
         recipient: RecipientId,
@@ -115,8 +107,12 @@ impl Topics {
         format!("{}/{rest}", self.root)
     }
 
-    fn feeder(&self, feeder: &FeederId, rest: impl Display) -> String {
-        self.under(format_args!("{SHARD}/feeder/{feeder}/{rest}"))
+    fn feeder(&self, shard: Shard, feeder: &FeederId, rest: impl Display) -> String {
+        self.under(format_args!("shard/{shard}/feeder/{feeder}/{rest}"))
+    }
+
+    fn all_feeders(&self, rest: &str) -> String {
+        self.under(format_args!("shard/+/feeder/+/{rest}"))
     }
 
     /// The topic of a [`Topic`].
@@ -126,25 +122,27 @@ impl Topics {
             Topic::Renewal => self.under("plan/renewal"),
             Topic::Roster { page } => self.under(format_args!("roster/{page}")),
             Topic::OwnRoster { gateway, page } => self.own_roster(gateway, *page),
-            Topic::Report { feeder, meter } => {
-                self.feeder(feeder, format_args!("meter/{meter}/report"))
-            }
+            Topic::Report {
+                shard,
+                feeder,
+                meter,
+            } => self.report(*shard, feeder, meter),
             Topic::Receipt { gateway } => self.under(format_args!("gateway/{gateway}/receipt")),
             Topic::Enrol { gateway } => self.under(format_args!("gateway/{gateway}/enrol")),
             Topic::EnrolAnswer { gateway } => self.enrol_answer(gateway),
             Topic::AnalyticsEnrol { analytics } => {
                 self.under(format_args!("analytics/{analytics}/enrol"))
             }
-            Topic::Sum { feeder } => self.feeder(feeder, "sum"),
-            Topic::SumReceipt { feeder } => self.feeder(feeder, "sum/receipt"),
-            Topic::ClosedSum { feeder } => self.closed_sum(feeder),
+            Topic::Sum { shard, feeder } => self.feeder(*shard, feeder, "sum"),
+            Topic::SumReceipt { shard, feeder } => self.feeder(*shard, feeder, "sum/receipt"),
+            Topic::ClosedSum { shard, feeder } => self.closed_sum(*shard, feeder),
             Topic::Question => self.under("evaluator/question"),
             Topic::Comparison => self.under("evaluator/comparison"),
             Topic::Bits => self.under("evaluator/bits"),
-            Topic::Bill { feeder } => self.feeder(feeder, "bill"),
-            Topic::BillReceipt { feeder } => self.feeder(feeder, "bill/receipt"),
-            Topic::Total { feeder } => self.feeder(feeder, "total"),
-            Topic::AreaTotal { area } => self.area_total(area),
+            Topic::Bill { shard, feeder } => self.feeder(*shard, feeder, "bill"),
+            Topic::BillReceipt { shard, feeder } => self.feeder(*shard, feeder, "bill/receipt"),
+            Topic::Total { shard, feeder } => self.feeder(*shard, feeder, "total"),
+            Topic::AreaTotal { shard, area } => self.area_total(*shard, area),
             Topic::NoisyTotal { recipient, feeder } => self.noisy_total(recipient, feeder),
         }
     }
@@ -179,19 +177,24 @@ impl Topics {
         self.under(format_args!("gateway/{gateway}/roster/+"))
     }
 
-    /// `shard/0/feeder/{feeder}/meter/{meter}/report`
-    pub fn report(&self, feeder: &FeederId, meter: &MeterId) -> String {
-        self.feeder(feeder, format_args!("meter/{meter}/report"))
+    /// `shard/{shard}/feeder/{feeder}/meter/{meter}/report`
+    pub fn report(&self, shard: Shard, feeder: &FeederId, meter: &MeterId) -> String {
+        self.feeder(shard, feeder, format_args!("meter/{meter}/report"))
     }
 
-    /// `shard/0/feeder/+/meter/+/report`
+    /// `shard/+/feeder/+/meter/+/report`
     pub fn report_filter(&self) -> String {
-        self.under(format_args!("{SHARD}/feeder/+/meter/+/report"))
+        self.all_feeders("meter/+/report")
     }
 
-    /// `shard/0/feeder/{feeder}/meter/+/report`
+    /// `shard/+/feeder/{feeder}/meter/+/report`
     pub fn reports_of(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "meter/+/report")
+        self.under(format_args!("shard/+/feeder/{feeder}/meter/+/report"))
+    }
+
+    /// `shard/{shard}/feeder/+/meter/+/report`
+    pub fn reports_in(&self, shard: Shard) -> String {
+        self.under(format_args!("shard/{shard}/feeder/+/meter/+/report"))
     }
 
     /// `gateway/{gateway}/receipt`
@@ -224,59 +227,59 @@ impl Topics {
         self.under("analytics/+/enrol")
     }
 
-    /// `shard/0/feeder/{feeder}/sum`
-    pub fn sum(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "sum")
+    /// `shard/{shard}/feeder/{feeder}/sum`
+    pub fn sum(&self, shard: Shard, feeder: &FeederId) -> String {
+        self.feeder(shard, feeder, "sum")
     }
 
-    /// `shard/0/feeder/+/sum`
+    /// `shard/+/feeder/+/sum`
     pub fn sum_filter(&self) -> String {
-        self.under(format_args!("{SHARD}/feeder/+/sum"))
+        self.all_feeders("sum")
     }
 
-    /// `shard/0/feeder/{feeder}/sum/receipt`
-    pub fn sum_receipt(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "sum/receipt")
+    /// `shard/{shard}/feeder/{feeder}/sum/receipt`
+    pub fn sum_receipt(&self, shard: Shard, feeder: &FeederId) -> String {
+        self.feeder(shard, feeder, "sum/receipt")
     }
 
-    /// `shard/0/feeder/+/sum/receipt`
+    /// `shard/+/feeder/+/sum/receipt`
     pub fn sum_receipt_filter(&self) -> String {
-        self.under(format_args!("{SHARD}/feeder/+/sum/receipt"))
+        self.all_feeders("sum/receipt")
     }
 
-    /// `shard/0/feeder/{feeder}/sum/closed`
-    pub fn closed_sum(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "sum/closed")
+    /// `shard/{shard}/feeder/{feeder}/sum/closed`
+    pub fn closed_sum(&self, shard: Shard, feeder: &FeederId) -> String {
+        self.feeder(shard, feeder, "sum/closed")
     }
 
-    /// `shard/0/feeder/+/sum/closed`
+    /// `shard/+/feeder/+/sum/closed`
     pub fn closed_sum_filter(&self) -> String {
-        self.under(format_args!("{SHARD}/feeder/+/sum/closed"))
+        self.all_feeders("sum/closed")
     }
 
-    /// `shard/0/feeder/{feeder}/bill`
-    pub fn bill(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "bill")
+    /// `shard/{shard}/feeder/{feeder}/bill`
+    pub fn bill(&self, shard: Shard, feeder: &FeederId) -> String {
+        self.feeder(shard, feeder, "bill")
     }
 
-    /// `shard/0/feeder/+/bill`
+    /// `shard/+/feeder/+/bill`
     pub fn bill_filter(&self) -> String {
-        self.under(format_args!("{SHARD}/feeder/+/bill"))
+        self.all_feeders("bill")
     }
 
-    /// `shard/0/feeder/{feeder}/bill/receipt`
-    pub fn bill_receipt(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "bill/receipt")
+    /// `shard/{shard}/feeder/{feeder}/bill/receipt`
+    pub fn bill_receipt(&self, shard: Shard, feeder: &FeederId) -> String {
+        self.feeder(shard, feeder, "bill/receipt")
     }
 
-    /// `shard/0/feeder/+/bill/receipt`
+    /// `shard/+/feeder/+/bill/receipt`
     pub fn bill_receipt_filter(&self) -> String {
-        self.under(format_args!("{SHARD}/feeder/+/bill/receipt"))
+        self.all_feeders("bill/receipt")
     }
 
-    /// `shard/0/feeder/{feeder}/total`
-    pub fn total(&self, feeder: &FeederId) -> String {
-        self.feeder(feeder, "total")
+    /// `shard/{shard}/feeder/{feeder}/total`
+    pub fn total(&self, shard: Shard, feeder: &FeederId) -> String {
+        self.feeder(shard, feeder, "total")
     }
 
     /// `recipient/{recipient}/feeder/{feeder}/total`
@@ -284,9 +287,9 @@ impl Topics {
         self.under(format_args!("recipient/{recipient}/feeder/{feeder}/total"))
     }
 
-    /// `shard/0/area/{area}/total`
-    pub fn area_total(&self, area: &AreaId) -> String {
-        self.under(format_args!("{SHARD}/area/{area}/total"))
+    /// `shard/{shard}/area/{area}/total`
+    pub fn area_total(&self, shard: Shard, area: &AreaId) -> String {
+        self.under(format_args!("shard/{shard}/area/{area}/total"))
     }
 }
 

@@ -82,6 +82,21 @@ fn a_plan_whose_windows_are_local_days_fits_its_rule() {
 }
 
 #[test]
+fn a_pool_and_its_members_fit_their_rules() {
+    let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let fits = |shards| {
+        let plan = wire::Plan {
+            shards,
+            ..common::with_pool()
+        };
+        validate("plan", &plan.to_cbor(digest.as_ref())).is_ok()
+    };
+    assert_eq!([0, 1, 256, 257].map(fits), [false, true, true, false]);
+    let request = common::of_a_pool().to_cbor(None);
+    assert_eq!(validate("analytics-enrol", &request), Ok(()));
+}
+
+#[test]
 fn a_plan_with_a_rating_fits_its_rule() {
     let fits = |rating_wh| {
         let mut plan = wire::Plan::sample();

@@ -127,6 +127,13 @@ fn a_plan_with_a_histogram_has_the_golden_bytes() {
     has_the_golden_bytes(&plan, "plan-histogram.hex");
 }
 
+/// A plan of one shard and no pool is as it was before there were more, and so is a request of no member of a pool.
+#[test]
+fn a_pool_has_the_golden_bytes() {
+    has_the_golden_bytes(&common::with_pool(), "plan-pool.hex");
+    has_the_golden_bytes(&common::of_a_pool(), "analytics-enrol-pool.hex");
+}
+
 /// A feeder of no area has null there, as before there were areas.
 #[test]
 fn a_plan_with_areas_has_the_golden_bytes() {

@@ -234,7 +234,12 @@ impl Gateway {
                 permit = departures.reserve(), if is_due => {
                     let Ok(permit) = permit else { break };
                     if let Some((report, again)) = self.outbox.pop_due(self.now_ms()) {
-                        permit.send(Departure { report, again });
+                        let shard = self.session.shard(&self.fleet.members[report.meter].feeder);
+                        permit.send(Departure {
+                            report,
+                            shard,
+                            again,
+                        });
                     }
                 }
                 () = sleep_until(wake) => self.ask().await,

@@ -12,7 +12,7 @@ use service::telemetry::{LogLimits, ReportId, Trace};
 use service::trust::{Offer, PlanKeeper, RosterKeeper, RosterScope};
 use service::warn_limited;
 use wire::{
-    AnalyticsId, FeederId, Owners, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified,
+    AnalyticsId, FeederId, Owners, Receipt, ReceiptEntry, Shard, Status, Topic, Topics, Unverified,
 };
 
 use super::Gateway;
@@ -20,7 +20,7 @@ use crate::MeterError;
 use crate::journal::Op;
 use crate::member::Member;
 use crate::metrics;
-use crate::outbox::ReceiptEffect;
+use crate::outbox::{Destination, ReceiptEffect};
 use crate::seal::{Origin, Sealer};
 
 /// The connection for everything but the meters' own, and what it brought last.
@@ -72,7 +72,24 @@ impl Session {
 
     /// Whether a receipt of `analytics` counts for `feeder`.
     pub(super) fn is_owner(&self, analytics: &AnalyticsId, feeder: &FeederId) -> bool {
-        self.owners.owner(feeder) == Some(analytics)
+        let owner = self.owners.owner_of(analytics);
+        owner.is_some() && self.owners.owner(feeder) == owner
+    }
+
+    /// The shard of a feeder by the newest plan.
+    pub(super) fn shard(&self, feeder: &FeederId) -> Shard {
+        let held = self.keeper.current();
+        held.map_or(Shard(0), |held| held.plan.shard(feeder))
+    }
+
+    /// Where the reports of a feeder go. Those of a pool go to whoever has the shard, which may be another for each.
+    fn destination(&self, feeder: &FeederId) -> Option<Destination> {
+        let owner = self.owners.owner(feeder)?.clone();
+        let shard = match self.owners.is_pool(&owner) {
+            true => self.shard(feeder),
+            false => Shard(0),
+        };
+        Some(Destination { owner, shard })
     }
 }
 
@@ -132,8 +149,8 @@ impl Gateway {
         };
         let sealer = Sealer::new(origin, held.clone())?;
         tracing::info!(version = %held.plan.version, "plan taken");
-        self.session.owners = Owners::of(&held.plan.analytics);
-        let to = |member: &Member| self.session.owners.owner(&member.feeder).cloned();
+        self.session.owners = Owners::of(&held.plan);
+        let to = |member: &Member| self.session.destination(&member.feeder);
         let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
         self.outbox.route(&destinations);
         self.seal_again(held.plan.version);
@@ -146,7 +163,7 @@ impl Gateway {
     }
 
     /// Says, once for each change, which feeders have no destination.
-    fn say_unowned(&mut self, destinations: &[Option<AnalyticsId>]) {
+    fn say_unowned(&mut self, destinations: &[Option<Destination>]) {
         let members = self.fleet.members.iter().zip(destinations);
         let unowned: BTreeSet<FeederId> = members
             .filter(|(_, to)| to.is_none())
@@ -271,16 +288,10 @@ impl Gateway {
             .map_err(|error| service::Chain(&error).to_string())?;
         let held = self.session.keeper.current().ok_or("no plan yet")?;
         let claimed = &unverified.claimed().analytics;
-        let entry = held
-            .plan
-            .analytics
-            .iter()
-            .find(|entry| entry.id == *claimed);
-        let key = entry
-            .ok_or_else(|| format!("the plan has no analytics service {claimed}"))?
-            .key;
+        let key = held.plan.service_key(claimed);
+        let key = key.ok_or_else(|| format!("the plan has no analytics service {claimed}"))?;
         let opened = unverified
-            .verify(&self.settings.deployment.id, topic, &key)
+            .verify(&self.settings.deployment.id, topic, key)
             .map_err(|error| service::Chain(&error).to_string())?;
         Ok(opened.message)
     }

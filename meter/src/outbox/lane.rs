@@ -2,18 +2,27 @@
 
 use std::collections::VecDeque;
 
-use wire::{AnalyticsId, WindowStart};
+use wire::{AnalyticsId, Shard, WindowStart};
 
 use crate::pacing::{Limits, Pace};
 
 /// Names one report of this gateway: the index of the meter in the fleet, and the window.
 pub(crate) type Key = (usize, WindowStart);
 
+/// Where reports go: to whoever adds for their feeder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Destination {
+    /// The analytics service, or the pool of such, that owns the feeder.
+    pub(crate) owner: AnalyticsId,
+    /// The shard of the feeder in a pool, of which each has one process at a time.
+    pub(crate) shard: Shard,
+}
+
 /// What waits for one destination.
 #[derive(Debug)]
 pub(super) struct Lane {
     /// `None`: for no destination that is known yet, so nothing is sealed or sent.
-    pub(super) to: Option<AnalyticsId>,
+    pub(super) to: Option<Destination>,
     pub(super) pace: Pace<Key>,
     pub(super) to_seal: VecDeque<Key>,
     /// Sealed reports to send, the oldest first; those to be sent again before all others.
@@ -30,7 +39,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(to: Option<AnalyticsId>, limits: &Limits) -> Self {
+    pub(super) fn new(to: Option<Destination>, limits: &Limits) -> Self {
         Self {
             to,
             pace: Pace::new(limits.clone()),

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use wire::AnalyticsId;
-
 use super::Outbox;
-use super::lane::{Key, Lane};
+use super::lane::{Destination, Key, Lane};
 
 impl Outbox {
-    /// Says which analytics service the reports of each meter go to, by index; `None`: there is none yet.
-    pub(crate) fn route(&mut self, destinations: &[Option<AnalyticsId>]) {
-        let known: BTreeSet<&AnalyticsId> = destinations.iter().flatten().collect();
+    /// Says where the reports of each meter go, by index; `None`: there is none yet.
+    pub(crate) fn route(&mut self, destinations: &[Option<Destination>]) {
+        let known: BTreeSet<&Destination> = destinations.iter().flatten().collect();
         let limits = self.limits.pace.shared_by(known.len());
         let lanes = std::iter::once(None).chain(known.into_iter().cloned().map(Some));
         let lanes: Vec<Lane> = lanes.map(|to| Lane::new(to, &limits)).collect();
@@ -25,7 +23,7 @@ impl Outbox {
             lane.set_limits(&limits);
             lane.meters = 0;
         }
-        let position = |to: &Option<AnalyticsId>| self.lanes.iter().position(|lane| lane.to == *to);
+        let position = |to: &Option<Destination>| self.lanes.iter().position(|lane| lane.to == *to);
         let routes = destinations.iter().map(|to| position(to).unwrap_or(0));
         let old_routes = std::mem::replace(&mut self.routes, routes.collect());
         for lane in self.routes.iter().take(self.limits.meters) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use wire::{AnalyticsId, Reason, Status};
+use wire::{Reason, Shard, Status};
 
 use super::*;
 use crate::pacing;
@@ -21,8 +21,11 @@ fn limits(capacity: usize, unreceipted: usize) -> Limits {
     }
 }
 
-fn to(name: &str) -> Option<AnalyticsId> {
-    Some(name.parse().unwrap())
+fn to(name: &str) -> Option<Destination> {
+    Some(Destination {
+        owner: name.parse().unwrap(),
+        shard: Shard(0),
+    })
 }
 
 /// An outbox for one destination.

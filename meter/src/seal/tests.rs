@@ -73,6 +73,8 @@ impl World {
                 key_len: u32::try_from(key.as_packed().len()).unwrap(),
             }],
             analytics: Vec::new(),
+            shards: 1,
+            pool: Vec::new(),
         }
     }
 
@@ -98,7 +100,10 @@ impl World {
     /// What a report says, to whoever has the operator's keys and takes `salt` for the report's.
     fn open(&self, sealer: &Sealer, sealed: &Sealed, salt: Option<Salt>) -> Option<Totals> {
         let member = &sealer.origin.members[sealed.meter];
-        let topic = sealer.origin.topics.report(&member.feeder, &member.meter);
+        let topic = sealer
+            .origin
+            .topics
+            .report(wire::Shard(0), &member.feeder, &member.meter);
         let envelope = wire::decode::<Report>(&sealed.payload, sealed.payload.len()).unwrap();
         let deployment = &sealer.origin.deployment;
         let opened = envelope.verify(deployment, &topic, &member.public.verifying);

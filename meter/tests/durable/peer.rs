@@ -116,6 +116,8 @@ impl Peer {
                 key: self.analytics.verifying_key(),
                 feeders: Vec::new(),
             }],
+            shards: 1,
+            pool: Vec::new(),
         }
     }
 

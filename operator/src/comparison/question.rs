@@ -73,36 +73,39 @@ impl Comparer {
         if let Some((known, sealed)) = self.ledger.asked(&sum, Kind::OverRating)? {
             return Ok(match known == digest {
                 true => {
-                    let receipt = self.receipt(&sum, digest, SumStatus::Duplicate);
+                    let receipt = self.receipt(asked, (&sum, digest), SumStatus::Duplicate);
                     let topic = self.topics.of(&Topic::Comparison);
                     vec![receipt, (topic, sealed)]
                 }
                 // Two sums of a set, with offsets in one of them, would be two questions.
-                false => vec![self.refuse(&sum, digest, Reason::Conflict)],
+                false => vec![self.refuse(asked, (&sum, digest), Reason::Conflict)],
             });
         }
         if let Some(reason) = self.ledger.refused(&sum)? {
-            return Ok(vec![self.refuse(&sum, digest, reason)]);
+            return Ok(vec![self.refuse(asked, (&sum, digest), reason)]);
         }
         let judged = match self.ledger.refusals(sum.epoch)? < self.max_refusals {
             true => self.judge(&sum, digest, asked),
             false => Err(Reason::KeySpent),
         };
         if let Err(reason) = judged {
-            return Ok(vec![self.refuse(&sum, digest, reason)]);
+            return Ok(vec![self.refuse(asked, (&sum, digest), reason)]);
         }
         // What is decrypted from here on leaves this process only after it is on disk that these contributors are spent.
         match self.prepare((&sum, &limbs), digest, asked) {
             Ok(prepared) => {
                 self.ledger.keep(&sum, digest, &signed)?;
                 let given = self.give(prepared, Kind::OverRating)?;
-                Ok(vec![self.receipt(&sum, digest, SumStatus::Taken), given])
+                Ok(vec![
+                    self.receipt(asked, (&sum, digest), SumStatus::Taken),
+                    given,
+                ])
             }
             Err(reason) => {
                 if reason.is_final() {
                     self.ledger.refuse(&sum, reason)?;
                 }
-                Ok(vec![self.refuse(&sum, digest, reason)])
+                Ok(vec![self.refuse(asked, (&sum, digest), reason)])
             }
         }
     }
@@ -123,10 +126,10 @@ impl Comparer {
         if claimed.feeder != question.feeder {
             return Err(Reason::WrongFeeder);
         }
-        let owner = asked.plan.analytics_for(&question.feeder);
-        let owner = owner.filter(|entry| entry.id == claimed.analytics);
-        let key = owner.ok_or(Reason::UnknownAnalytics)?.key;
-        let topic = self.topics.closed_sum(&question.feeder);
+        let key = asked.plan.key_for(&question.feeder, &claimed.analytics);
+        let key = *key.ok_or(Reason::UnknownAnalytics)?;
+        let shard = asked.plan.shard(&question.feeder);
+        let topic = self.topics.closed_sum(shard, &question.feeder);
         let verified = signed.verify(&self.deployment, &topic, &key);
         let (sum, digest) = verified.map_err(|error| error.reason())?;
         Ok(digest.map(|digest| Verified {
@@ -211,18 +214,29 @@ impl Comparer {
         Ok(Prepared { comparison, result })
     }
 
-    fn refuse(&self, sum: &Sum, digest: Digest, reason: Reason) -> (String, Bytes) {
+    fn refuse(
+        &self,
+        asked: &Asked,
+        (sum, digest): (&Sum, Digest),
+        reason: Reason,
+    ) -> (String, Bytes) {
         metrics::comparison_rejected(reason);
         tracing::warn!(feeder = %sum.feeder, window = sum.window.0, %reason, "a sum is not compared");
-        self.receipt(sum, digest, SumStatus::Rejected(reason))
+        self.receipt(asked, (sum, digest), SumStatus::Rejected(reason))
     }
 
     /// The answer to analytics: the sum is as good as taken.
-    fn receipt(&self, sum: &Sum, digest: Digest, status: SumStatus) -> (String, Bytes) {
+    fn receipt(
+        &self,
+        asked: &Asked,
+        (sum, digest): (&Sum, Digest),
+        status: SumStatus,
+    ) -> (String, Bytes) {
         let signer = Signer {
             deployment: &self.deployment,
             topics: &self.topics,
             key: self.signing(),
+            plan: Some(&asked.plan),
         };
         signer.receipt(sum, digest, status)
     }

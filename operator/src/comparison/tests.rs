@@ -59,7 +59,7 @@ impl World {
     }
 
     fn ask_about(&mut self, sum: &Sum, limbs: &[u8]) -> Vec<(String, Bytes)> {
-        let topic = topics().closed_sum(&sum.feeder);
+        let topic = topics().closed_sum(wire::Shard(0), &sum.feeder);
         self.ask_signed_for(&topic, sum, limbs)
     }
 
@@ -191,7 +191,7 @@ fn the_rules_of_release_hold_for_what_is_compared() {
 fn a_sum_that_analytics_signed_to_be_opened_is_not_compared() {
     let mut world = World::new(&Scene::default());
     let (sum, limbs) = world.sum(15);
-    let topic = topics().sum(&sum.feeder);
+    let topic = topics().sum(wire::Shard(0), &sum.feeder);
     assert_eq!(world.ask_signed_for(&topic, &sum, &limbs), []);
 }
 
@@ -257,7 +257,7 @@ fn a_spoilt_sum_is_not_compared_and_each_counts_against_the_key() {
 fn a_question_that_shows_readings_is_refused() {
     let mut world = World::new(&Scene::default());
     let (sum, limbs) = world.sum(15);
-    let topic = topics().closed_sum(&sum.feeder);
+    let topic = topics().closed_sum(wire::Shard(0), &sum.feeder);
     let answers = world.ask_showing(&limbs, &topic, (&sum, &limbs));
     let refused = SumStatus::Rejected(wire::Reason::LimbOutOfRange);
     assert_eq!((status(&answers[0]), answers.len()), (refused, 1));

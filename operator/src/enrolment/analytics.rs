@@ -47,12 +47,44 @@ pub(crate) enum AnalyticsRefused {
         /// The service that does.
         owner: AnalyticsId,
     },
+    /// It is in a pool, or adds on its own, and asks for the other.
+    #[error(
+        "analytics service {id} is in the plan as {}: what it has receipted is in another store than what it would have then. Give          the other one another `analytics.id`, or run `operator remove analytics {id}` once its releases are settled",
+        present(.pool.as_ref())
+    )]
+    OtherKind {
+        /// The id.
+        id: AnalyticsId,
+        /// The pool that it is a member of.
+        pool: Option<AnalyticsId>,
+    },
+    /// There is another pool.
+    #[error(
+        "the plan has the pool {pool}, and only one can share its feeders: set `analytics.pool` to {pool}"
+    )]
+    SecondPool {
+        /// The one there is.
+        pool: AnalyticsId,
+    },
+    /// The name of its pool is that of a service, or its own name that of the pool.
+    #[error("{name} is the name of a service and of a pool: give one of them another name")]
+    PoolName {
+        /// The name.
+        name: AnalyticsId,
+    },
     /// The plan is full.
     #[error(
         "the plan has {} analytics services, and no room for more",
         wire::MAX_ANALYTICS
     )]
     Full,
+}
+
+fn present(pool: Option<&AnalyticsId>) -> String {
+    pool.map_or_else(
+        || "one that adds on its own".to_owned(),
+        |pool| format!("a member of pool {pool}"),
+    )
 }
 
 fn and_more(more: usize) -> String {
@@ -74,6 +106,9 @@ impl AnalyticsRefused {
             Self::OtherKey { .. } => Reason::WrongKey,
             Self::HasLeft { reason, .. } => *reason,
             Self::Owned { .. } | Self::SecondRest { .. } => Reason::Conflict,
+            Self::OtherKind { .. } | Self::SecondPool { .. } | Self::PoolName { .. } => {
+                Reason::Conflict
+            }
             Self::Full => Reason::Overloaded,
         }
     }
@@ -102,12 +137,27 @@ pub(crate) fn check_analytics(
     request: &AnalyticsEnrol,
 ) -> Result<(), AnalyticsRefused> {
     let same = plan.analytics.iter().find(|other| other.id == request.id);
-    let is_other = same.is_some_and(|known| known.key != request.key);
+    let known = plan.service_key(&request.id);
+    let is_other = known.is_some_and(|known| *known != request.key);
     if is_other && !failpoint::sabotaged("names") {
         let id = request.id.clone();
         return Err(AnalyticsRefused::OtherKey { id });
     }
-    let others = Owners::of(plan.analytics.iter().filter(|other| other.id != request.id));
+    if let Some(pool) = &request.pool {
+        return check_member(plan, pool, request);
+    }
+    let mut members = plan.pool.iter();
+    if let Some(member) = members.find(|member| member.analytics == request.id) {
+        return Err(AnalyticsRefused::OtherKind {
+            id: request.id.clone(),
+            pool: Some(member.pool.clone()),
+        });
+    }
+    if plan.pool.iter().any(|member| member.pool == request.id) {
+        let name = request.id.clone();
+        return Err(AnalyticsRefused::PoolName { name });
+    }
+    let others = Owners::besides(plan, &request.id);
     if let (true, Some(owner)) = (request.feeders.is_empty(), others.rest()) {
         let owner = owner.clone();
         return Err(AnalyticsRefused::SecondRest { owner });
@@ -129,5 +179,39 @@ pub(crate) fn check_analytics(
     match same.is_none() && plan.analytics.len() >= wire::MAX_ANALYTICS {
         true => Err(AnalyticsRefused::Full),
         false => Ok(()),
+    }
+}
+
+/// Whether a service may be a member of a pool. Its members share one store, so any of them may have what another receipted.
+fn check_member(
+    plan: &Plan,
+    pool: &AnalyticsId,
+    request: &AnalyticsEnrol,
+) -> Result<(), AnalyticsRefused> {
+    if plan.analytics.iter().any(|entry| entry.id == request.id) {
+        return Err(AnalyticsRefused::OtherKind {
+            id: request.id.clone(),
+            pool: None,
+        });
+    }
+    if *pool == request.id || plan.service_key(pool).is_some() {
+        let name = pool.clone();
+        return Err(AnalyticsRefused::PoolName { name });
+    }
+    if let Some(first) = plan.pool.first() {
+        if first.pool != *pool {
+            let pool = first.pool.clone();
+            return Err(AnalyticsRefused::SecondPool { pool });
+        }
+        return match plan.pool.len() >= wire::MAX_ANALYTICS {
+            true => Err(AnalyticsRefused::Full),
+            false => Ok(()),
+        };
+    }
+    match Owners::of(plan).rest() {
+        Some(owner) => Err(AnalyticsRefused::SecondRest {
+            owner: owner.clone(),
+        }),
+        None => Ok(()),
     }
 }

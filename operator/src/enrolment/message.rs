@@ -239,6 +239,7 @@ pub(crate) mod tests {
                 .iter()
                 .map(|&feeder| FeederId::try_from(feeder).unwrap())
                 .collect(),
+            pool: None,
         }
     }
 

@@ -17,7 +17,6 @@ use wire::{EnrolMeter, EnrolRequest, FeederId, MeterId, Reason, RosterEntry, Uni
 
 use self::demand::{Demand, demands};
 pub(crate) use self::leaving::Gone;
-use self::services::entry;
 use crate::disk::JsonFileError;
 use crate::enrolment::gateways::Gateways;
 use crate::enrolment::leaving::Departures;
@@ -143,9 +142,7 @@ impl Registry {
     pub(crate) fn knows(&self, request: &EnrolmentRequest) -> bool {
         match request {
             EnrolmentRequest::Gateway(request) => self.knows_gateway(request),
-            EnrolmentRequest::Analytics(request) => {
-                self.plan.plan().analytics.contains(&entry(request))
-            }
+            EnrolmentRequest::Analytics(request) => services::has(self.plan.plan(), request),
         }
     }
 
@@ -202,11 +199,10 @@ impl Registry {
             self.ensure_feeder(&entry.feeder, demand);
         }
         let Some(reference_wh) = self.plan.reference_wh(&entry.feeder) else {
-            let full = self.plan.plan().feeders.len() >= wire::MAX_FEEDERS;
-            return Err(if full {
-                Reason::Overloaded
-            } else {
-                Reason::CapacityAboveReference
+            let full = self.plan.plan().feeders.len() >= wire::MAX_FEEDERS || self.roster.is_full();
+            return Err(match full {
+                true => self.full(),
+                false => Reason::CapacityAboveReference,
             });
         };
         let capacity_w = entry.capacity.watts().0;
@@ -224,8 +220,22 @@ impl Registry {
         }
         match self.roster.add(entry) {
             true => Ok(Change::Added),
-            false => Err(Reason::Overloaded),
+            false => Err(self.full()),
         }
+    }
+
+    /// Says that nothing more fits into this deployment.
+    fn full(&self) -> Reason {
+        service::warn_limited!(
+            meters = self.roster.len(),
+            feeder_settings = self.plan.plan().feeders.len(),
+            "this deployment is full: a roster has {} pages of {} meters, and a plan {} feeder settings. Enrol further meters in another \
+             deployment, a cell of its own",
+            wire::MAX_ROSTER_PAGES,
+            wire::MAX_ROSTER_ENTRIES,
+            wire::MAX_FEEDERS
+        );
+        Reason::Overloaded
     }
 
     /// Makes all changes durable: first the keys meters are tied to and who leaves, then the feeders, then the meters on them, so

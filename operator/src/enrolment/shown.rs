@@ -212,6 +212,9 @@ impl Beside<'_> {
         let Some(plan) = self.plan else {
             return Ok(());
         };
+        if let Some(pool) = &request.pool {
+            writeln!(text, "  shares them with the others of pool {pool}")?;
+        }
         if let Some(known) = plan.analytics.iter().find(|known| known.id == request.id) {
             writeln!(text, "  change: it adds for {} now", list(&known.feeders))?;
         }

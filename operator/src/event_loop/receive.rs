@@ -15,14 +15,14 @@ impl EventLoop {
     /// Acts on a message and acknowledges it, or returns the sum in it.
     pub(super) fn receive(&mut self, message: Incoming, inbox: &Inbox) -> Option<WaitingSum> {
         match self.topics.parse(&message.topic) {
-            Some(Topic::Sum { feeder }) => {
+            Some(Topic::Sum { feeder, .. }) => {
                 metrics::received(message.payload.len());
                 let registry = &self.enrolment.registry;
                 let others = registry.others_in_rest(&feeder, &message.payload);
                 let work = Work::Take(self.job(feeder, others, &message));
                 return Some(WaitingSum { work, message });
             }
-            Some(Topic::Bill { feeder }) => {
+            Some(Topic::Bill { feeder, .. }) => {
                 let others = self.enrolment.registry.others_in_areas(&feeder);
                 let work = Work::Bill(self.job(feeder, others, &message));
                 return Some(WaitingSum { work, message });

@@ -111,7 +111,7 @@ impl EventLoop {
             meters: registry.roster.len(),
             min_meters: plan.min_meters as usize,
             largest_feeder: registry.largest_feeder_or_area() as usize,
-            analytics: plan.analytics.len(),
+            analytics: plan.analytics.len() + plan.pool.len(),
             unowned: unowned(plan).len(),
             releases: self.releases,
         };

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use packed::layout::Shape;
 use service::trust::MinMeters;
 use wire::{
-    AnalyticsEntry, AnalyticsId, FeederId, KeyEpoch, Plan, PlanVersion, UnixMillis, UnixSeconds,
-    WindowStart,
+    AnalyticsEntry, AnalyticsId, FeederId, KeyEpoch, Plan, PlanVersion, PoolEntry, UnixMillis,
+    UnixSeconds, WindowStart,
 };
 
 use super::error::PlanError;
@@ -102,6 +102,8 @@ impl PlanBook {
             feeders: Vec::new(),
             epochs: vec![keys.entry(epoch, WindowStart(0))],
             analytics: Vec::new(),
+            shards: settings.shards,
+            pool: Vec::new(),
         };
         let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
         plan.min_meters_before = min_meters.before();
@@ -210,10 +212,19 @@ impl PlanBook {
         plan.sort();
     }
 
+    /// Adds a member of the pool.
+    pub(crate) fn add_member(&mut self, entry: PoolEntry) {
+        let plan = self.change();
+        plan.pool.push(entry);
+        plan.sort();
+    }
+
     /// Takes an analytics service out.
     pub(crate) fn remove_analytics(&mut self, id: &AnalyticsId) {
-        if self.plan.analytics.iter().any(|entry| entry.id == *id) {
-            self.change().analytics.retain(|entry| entry.id != *id);
+        if self.plan.service_key(id).is_some() {
+            let plan = self.change();
+            plan.analytics.retain(|entry| entry.id != *id);
+            plan.pool.retain(|entry| entry.analytics != *id);
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct PlanSettings {
     pub tariff: Option<Tariff>,
     /// The profile of feeders that are new; `None`: by their reference and size.
     pub profile: Option<&'static packed::Profile>,
+    /// How many shards the feeders are divided into.
+    pub shards: u16,
     /// What feeders are under.
     pub areas: BTreeMap<FeederId, Areas>,
     /// Least meters of a release.
@@ -67,6 +69,7 @@ pub(super) fn check_agreement(
         path,
     )?;
     agree("plan.batch", &settings.batch, &plan.batch, path)?;
+    agree("plan.shards", &settings.shards, &plan.shards, path)?;
     agree(
         "plan.layout",
         &settings.layout.as_str(),

@@ -48,7 +48,7 @@ pub(crate) fn stored_key(dir: &Path) -> Result<VerifyingKey, PlanError> {
 
 /// The feeders that no analytics service adds for: their reports wait at the gateways.
 pub(crate) fn unowned(plan: &Plan) -> Vec<&FeederId> {
-    let owners = Owners::of(&plan.analytics);
+    let owners = Owners::of(plan);
     if owners.rest().is_some() {
         return Vec::new();
     }

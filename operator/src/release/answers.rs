@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use wire::{
-    BillReceipt, DeploymentId, Digest, Message, NoisyTotal, SigningKey, Sum, SumReceipt, SumStatus,
-    Topics, Total,
+    BillReceipt, DeploymentId, Digest, FeederId, Message, NoisyTotal, Plan, Shard, SigningKey, Sum,
+    SumReceipt, SumStatus, Topics, Total,
 };
 
 use crate::release::report::FeederReport;
@@ -13,6 +13,8 @@ pub(crate) struct Signer<'a> {
     pub(crate) deployment: &'a DeploymentId,
     pub(crate) topics: &'a Topics,
     pub(crate) key: &'a SigningKey,
+    /// The plan in force: it says in which shard a feeder is.
+    pub(crate) plan: Option<&'a Plan>,
 }
 
 impl Signer<'_> {
@@ -26,12 +28,24 @@ impl Signer<'_> {
             digest,
             status,
         };
-        self.seal(self.topics.sum_receipt(&sum.feeder), &receipt)
+        self.seal(
+            self.topics
+                .sum_receipt(self.shard(&sum.feeder), &sum.feeder),
+            &receipt,
+        )
+    }
+
+    fn shard(&self, feeder: &FeederId) -> Shard {
+        self.plan.map_or(Shard(0), |plan| plan.shard(feeder))
     }
 
     /// The topic and bytes of the answer to a bill.
     pub(super) fn bill_receipt(&self, receipt: &BillReceipt) -> (String, Bytes) {
-        self.seal(self.topics.bill_receipt(&receipt.feeder), receipt)
+        self.seal(
+            self.topics
+                .bill_receipt(self.shard(&receipt.feeder), &receipt.feeder),
+            receipt,
+        )
     }
 
     /// The topic and bytes of a decrypted total.
@@ -47,9 +61,10 @@ impl Signer<'_> {
             present: report.present.clone(),
             energy_wh: report.energy_wh.clone(),
         };
+        let shard = self.shard(&report.feeder);
         let topic = match (report.rest.is_empty(), report.areas.first()) {
-            (false, Some(area)) => self.topics.area_total(area),
-            _ => self.topics.total(&report.feeder),
+            (false, Some(area)) => self.topics.area_total(shard, area),
+            _ => self.topics.total(shard, &report.feeder),
         };
         self.seal(topic, &total)
     }

@@ -70,6 +70,8 @@ pub(crate) struct SumTaker {
     owed: Vec<TakeResult>,
     /// Absent without recipients of noisy totals.
     publisher: Option<Publisher>,
+    /// The plan of the last job: it says where answers go.
+    pub(super) plan: Option<Arc<Plan>>,
 }
 
 /// A sum that is decrypted and not looked at yet.
@@ -114,6 +116,7 @@ impl SumTaker {
             searches,
             owed: Vec::new(),
             publisher: None,
+            plan: None,
         }
     }
 
@@ -127,6 +130,7 @@ impl SumTaker {
             let mut candidates = Vec::new();
             let mut later = Vec::new();
             for (index, job) in waiting {
+                self.plan = Some(job.plan.clone());
                 match self.consider(job, index, &candidates) {
                     Considered::Open(candidate) => candidates.push(*candidate),
                     Considered::Later(job) => later.push((index, job)),
@@ -276,6 +280,7 @@ impl SumTaker {
             deployment: &self.settings.deployment,
             topics: &self.settings.topics,
             key: self.keyring.signing(),
+            plan: self.plan.as_deref(),
         }
     }
 

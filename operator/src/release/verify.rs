@@ -22,15 +22,17 @@ pub(super) fn verify(
         return Err((window, Reason::WrongTopic));
     }
     // The rest of an area comes from the service of all its feeders.
-    let owner = |feeder| {
-        let owner = job.plan.analytics_for(feeder);
-        owner.filter(|entry| entry.id == claimed.analytics)
-    };
-    let is_of_all = claimed.shares().all(|share| owner(share.feeder).is_some());
-    let owner = owner(&job.feeder).filter(|_| is_of_all);
-    let key = owner.ok_or((window, Reason::UnknownAnalytics))?.key;
-    let topic = topics.sum(&job.feeder);
-    unverified
+    let key = |feeder| job.plan.key_for(feeder, &claimed.analytics);
+    let is_of_all = claimed.shares().all(|share| key(share.feeder).is_some());
+    let key = key(&job.feeder).filter(|_| is_of_all);
+    let key = *key.ok_or((window, Reason::UnknownAnalytics))?;
+    let topic = topics.sum(job.plan.shard(&job.feeder), &job.feeder);
+    let mut opened = unverified
         .verify(deployment, &topic, &key)
-        .map_err(|error| (window, error.reason()))
+        .map_err(|error| (window, error.reason()))?;
+    // What a member of a pool signed is the pool's: another may release the next part of the window.
+    if let Some(owner) = job.plan.owner(&job.feeder) {
+        opened.message.analytics = owner.clone();
+    }
+    Ok(opened)
 }

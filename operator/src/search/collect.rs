@@ -129,7 +129,7 @@ impl Collection {
         deployment: &DeploymentId,
     ) {
         let sum = &self.judged.sum;
-        let Some(Topic::Report { feeder, meter }) = topics.parse(topic) else {
+        let Some(Topic::Report { feeder, meter, .. }) = topics.parse(topic) else {
             return;
         };
         let Some(&(number, salt)) = self.wanted.get(&meter).filter(|_| feeder == sum.feeder) else {

@@ -257,7 +257,7 @@ mod tests {
                 salt: *salt,
                 sealed_at: UnixMillis(1),
             };
-            let topic = topics().report(&report.feeder, &report.meter);
+            let topic = topics().report(wire::Shard(0), &report.feeder, &report.meter);
             let key = signing(number as u8);
             let (bytes, _) = wire::seal(&report, Some(&limbs), &deployment(), &topic, &key);
             (topic, bytes.into())

@@ -100,6 +100,7 @@ impl Fleet {
     pub(crate) fn new(dir: &Path, scene: &Scene) -> Self {
         let keyring = Keyring::open(dir, None).unwrap();
         let settings = PlanSettings {
+            shards: 1,
             deployment: deployment(),
             interval_s: 900,
             batch: scene.batch,

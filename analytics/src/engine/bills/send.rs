@@ -117,7 +117,7 @@ impl<S: Store> Engine<S> {
         match self.bill(of, &groups, tariff) {
             Some(outgoing) => {
                 metrics::bills::sent();
-                self.ready.outgoing.push(outgoing);
+                self.bills.ready.push((of.feeder.clone(), outgoing));
             }
             None => tracing::error!(
                 meter = %of.meter, feeder = %of.feeder, period = of.period.0,
@@ -164,7 +164,10 @@ impl<S: Store> Engine<S> {
             bands,
         };
         bill.check().ok()?;
-        let topic = self.identity.topics.bill(&of.feeder);
+        let topic = self
+            .identity
+            .topics
+            .bill(assigned.plan().shard(&of.feeder), &of.feeder);
         let Self { identity, .. } = self;
         let (payload, _) = wire::seal(
             &bill,

@@ -75,6 +75,8 @@ fn plan(under: &Under) -> Plan {
             key: wire::SigningKey::from_bytes(&[1; 32]).verifying_key(),
             feeders: Vec::new(),
         }],
+        shards: 1,
+        pool: Vec::new(),
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn offer(
         let id = format!("publisher-{number}");
         let (publisher, _inbox) = mqtt::connect(&settings, &id, Vec::new(), stopped.clone());
         let meter = format!("meter-{number}").parse()?;
-        let topic = topics.report(&"feeder-1".parse()?, &meter);
+        let topic = topics.report(wire::Shard(0), &"feeder-1".parse()?, &meter);
         let times = Times { began, first };
         publishers.spawn(publish(publisher, topic, *shape, (number, times)));
     }

@@ -94,6 +94,7 @@ impl RogueAnalytics {
             key: self.key.verifying_key(),
             issued_at: UnixMillis(1),
             feeders,
+            pool: None,
         };
         let topic = self.outsider.topics.analytics_enrol(&self.id);
         let deployment = &self.outsider.settings.deployment.id;
@@ -105,8 +106,8 @@ impl RogueAnalytics {
     #[must_use]
     pub fn is_in(&self, seen: &Observed) -> bool {
         let owner = seen.plan.as_ref();
-        let owner = owner.and_then(|(plan, _)| plan.analytics_for(&self.feeder));
-        owner.is_some_and(|entry| entry.id == self.id)
+        let owner = owner.and_then(|(plan, _)| plan.owner(&self.feeder));
+        owner == Some(&self.id)
     }
 
     /// How reports of a window are encoded.
@@ -184,7 +185,7 @@ impl RogueAnalytics {
     /// There is no plan for its window, or it cannot be published.
     pub async fn present(&self, asked: &Asked) -> Result<()> {
         let sum = self.sum(asked)?;
-        let topic = self.outsider.topics.sum(&self.feeder);
+        let topic = self.outsider.topics.sum(wire::Shard(0), &self.feeder);
         let deployment = &self.outsider.settings.deployment.id;
         let (bytes, _) = wire::seal(&sum, Some(&asked.limbs), deployment, &topic, &self.key);
         self.outsider.publish(&topic, bytes, false).await

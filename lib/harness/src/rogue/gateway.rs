@@ -243,7 +243,10 @@ impl RogueGateway {
             salt,
             sealed_at: self.sealed_at,
         };
-        let topic = self.outsider.topics.report(&self.feeder, &meter.id);
+        let topic = self
+            .outsider
+            .topics
+            .report(wire::Shard(0), &self.feeder, &meter.id);
         let (bytes, _) = wire::seal(&report, Some(&limbs), &plan.deployment, &topic, &meter.key);
         Ok((topic, bytes))
     }

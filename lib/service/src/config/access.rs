@@ -169,7 +169,7 @@ mod tests {
             "plan",
             "#",
             "gateway/{id}/roster/+",
-            "shard/0/feeder/{feeder}/meter/{meter}/report",
+            "shard/+/feeder/{feeder}/meter/{meter}/report",
             "meter/{meter}/#",
         ] {
             assert_eq!(text.parse::<TopicPattern>().unwrap().to_string(), text);

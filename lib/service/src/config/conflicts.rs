@@ -14,7 +14,7 @@ mod readings;
 
 use std::net::SocketAddr;
 
-use super::{Enrolment, Mode, Settings};
+use super::{Enrolment, Mode, Settings, StoreKind};
 
 /// Settings that contradict each other.
 #[derive(Debug)]
@@ -221,7 +221,7 @@ fn sizes(settings: &Settings, given: impl Fn(&str) -> bool) -> [Option<Conflict>
 }
 
 /// Bounds of analytics that do not fit each other.
-fn analytics(settings: &Settings) -> [Option<Conflict>; 4] {
+fn analytics(settings: &Settings) -> [Option<Conflict>; 7] {
     let analytics = &settings.analytics;
     [
         pair(
@@ -235,6 +235,24 @@ fn analytics(settings: &Settings) -> [Option<Conflict>; 4] {
             "analytics.retention",
             "analytics.grace",
             "reports would be too late for a window that is still open: expected no less than `analytics.grace`",
+        ),
+        pair(
+            analytics.pool.is_some() && !analytics.feeders.is_empty(),
+            "analytics.feeders",
+            "analytics.pool",
+            "the processes of a pool share all feeders that no other names: expected an empty list, or no pool",
+        ),
+        pair(
+            analytics.pool.is_some() && analytics.store == StoreKind::File,
+            "analytics.pool",
+            "analytics.store",
+            "the processes of a pool share one store, and a file is for one alone: set analytics.store = \"postgres\"",
+        ),
+        pair(
+            analytics.lease_ttl < analytics.lease_renew.saturating_mul(3),
+            "analytics.lease_renew",
+            "analytics.lease_ttl",
+            "a lease would end when one or two renewals are late: expected at most a third",
         ),
         pair(
             analytics.feeders.len() > analytics.max_feeders,

@@ -110,7 +110,7 @@ impl Publish {
 
 /// Whether clients of a role can read exact totals.
 pub(super) fn reads_exact(role: &Role) -> bool {
-    reads(role, "shard/0/feeder/+/total") || reads(role, "shard/0/area/+/total")
+    reads(role, "shard/+/feeder/+/total") || reads(role, "shard/+/area/+/total")
 }
 
 /// Whether they can read noisy totals.

@@ -205,6 +205,15 @@ pub struct Analytics {
     pub metrics_listen: Option<SocketAddr>,
     /// Feeders this process owns; empty means all.
     pub feeders: Vec<FeederId>,
+    /// The pool whose feeders it shares with others; `None` (an empty string) for one that adds on its own.
+    #[serde(with = "text::optional")]
+    pub pool: Option<AnalyticsId>,
+    /// How long a shard stays with a process of the pool that does not renew its lease.
+    #[serde(with = "humantime_serde")]
+    pub lease_ttl: Duration,
+    /// How often leases are renewed.
+    #[serde(with = "humantime_serde")]
+    pub lease_renew: Duration,
     /// A plan with a smaller `min_meters` is not gone by.
     pub min_meters_floor: u32,
     /// Event time by which a feeder must have passed a window's end before the window closes.

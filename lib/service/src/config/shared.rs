@@ -105,6 +105,8 @@ pub struct Plan {
     pub detail_min_meters: u32,
     /// Where the bins of layout `histogram` end: watts, ascending.
     pub histogram_edges: Vec<u32>,
+    /// How many shards the feeders are divided into, for the processes of a pool to share.
+    pub shards: u16,
     /// What feeders are under: of all that are under one transformer or substation, totals are released together where each
     /// has too few meters.
     pub areas: Vec<Transformer>,

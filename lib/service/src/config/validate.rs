@@ -95,6 +95,8 @@ fn analytics(settings: &Settings) -> Check {
     )?;
     positive("analytics.idle_limit", analytics.idle_limit)?;
     positive("analytics.retention", analytics.retention)?;
+    positive("analytics.lease_ttl", analytics.lease_ttl)?;
+    positive("analytics.lease_renew", analytics.lease_renew)?;
     positive("analytics.release_retry", analytics.release_retry)?;
     require(
         "analytics.store_file",

@@ -42,6 +42,8 @@ struct Link {
     persistent: bool,
     connected: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
+    /// What it is to be subscribed to.
+    wanted: watch::Receiver<Vec<String>>,
     stop: Stop,
     phase: Phase,
     outgoing: mpsc::Receiver<Outgoing>,
@@ -137,6 +139,7 @@ impl Link {
             () = self.stop.stopped(), if self.phase == Phase::Open => {}
             gone = async { self.closed.wait_for(|closed| *closed).await.is_err() },
                 if usable && !self.publishers_gone => self.publishers_gone = gone,
+            Ok(()) = self.wanted.changed() => self.subscribe_to_others().await,
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
             () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() && self.up => {
                 self.subscribe_again().await;

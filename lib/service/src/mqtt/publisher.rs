@@ -14,6 +14,8 @@ pub struct Publisher {
     connected: watch::Receiver<bool>,
     closed: Arc<watch::Sender<bool>>,
     max_packet_bytes: usize,
+    /// What the connection is to be subscribed to.
+    wanted: Arc<watch::Sender<Vec<String>>>,
     /// The connection for bulk, which lives as long as this one. Nothing is published over it.
     bulk: Option<Box<Publisher>>,
 }
@@ -31,6 +33,7 @@ impl Publisher {
         outgoing: mpsc::Sender<Outgoing>,
         connected: watch::Receiver<bool>,
         closed: Arc<watch::Sender<bool>>,
+        wanted: Arc<watch::Sender<Vec<String>>>,
         max_packet_bytes: usize,
     ) -> Self {
         Self {
@@ -38,6 +41,7 @@ impl Publisher {
             connected,
             closed,
             max_packet_bytes,
+            wanted,
             bulk: None,
         }
     }
@@ -75,6 +79,17 @@ impl Publisher {
         }
         let sent = self.outgoing.send(message).await;
         sent.map_err(|_| PublishError::Closed)
+    }
+
+    /// Changes what the connection for bulk is subscribed to. What is refused is asked for again, as at the start.
+    pub fn subscribe_bulk(&self, filters: Vec<String>) {
+        if let Some(bulk) = &self.bulk {
+            bulk.wanted.send_if_modified(|wanted| {
+                let is_other = *wanted != filters;
+                *wanted = filters;
+                is_other
+            });
+        }
     }
 
     /// Whether the connection is up and all subscriptions are confirmed.

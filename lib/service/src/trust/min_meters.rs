@@ -241,6 +241,8 @@ mod tests {
             feeders: Vec::new(),
             epochs: Vec::new(),
             analytics: Vec::new(),
+            shards: 1,
+            pool: Vec::new(),
         }
     }
 

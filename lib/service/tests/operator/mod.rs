@@ -107,6 +107,8 @@ impl Operator {
                 key_len: LIMBS.len() as u32,
             }],
             analytics: Vec::new(),
+            shards: 1,
+            pool: Vec::new(),
         };
         change(&mut plan);
         let deployment = &self.settings.deployment.id;

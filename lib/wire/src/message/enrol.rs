@@ -136,8 +136,10 @@ pub struct AnalyticsEnrol {
     pub key: VerifyingKey,
     /// Wall time of the request.
     pub issued_at: UnixMillis,
-    /// The feeders it adds for; empty means all.
+    /// The feeders it adds for; empty means all. A member of a pool names none.
     pub feeders: Vec<FeederId>,
+    /// The pool that it is a member of, if it is of one.
+    pub pool: Option<AnalyticsId>,
 }
 
 impl Message for AnalyticsEnrol {
@@ -148,17 +150,30 @@ impl Message for AnalyticsEnrol {
         writer.text(self.id.as_str());
         writer.bytes(self.key.as_bytes());
         writer.uint(self.issued_at.0);
-        writer.list(&self.feeders, |writer, feeder| writer.text(feeder.as_str()));
+        match &self.pool {
+            None => writer.list(&self.feeders, |writer, feeder| writer.text(feeder.as_str())),
+            Some(pool) => writer.text(pool.as_str()),
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        Ok(Self {
+        let mut request = Self {
             id: reader.id("analytics_enrol.id")?,
             key: reader.checked_key("analytics_enrol.key")?,
             issued_at: reader.millis("analytics_enrol.issued_at")?,
-            feeders: reader.list(MAX_FEEDERS, "analytics_enrol.feeders", |reader| {
-                reader.id("analytics_enrol.feeder")
-            })?,
-        })
+            feeders: Vec::new(),
+            pool: None,
+        };
+        // A list of feeders as before there were pools, or the name of a pool in its place.
+        match reader.is_array() {
+            true => {
+                request.feeders =
+                    reader.list(MAX_FEEDERS, "analytics_enrol.feeders", |reader| {
+                        reader.id("analytics_enrol.feeder")
+                    })?;
+            }
+            false => request.pool = Some(reader.id("analytics_enrol.pool")?),
+        }
+        Ok(request)
     }
 }

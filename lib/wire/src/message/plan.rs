@@ -3,6 +3,7 @@
 mod areas;
 mod entries;
 mod layout;
+mod pool;
 mod tariff;
 
 use super::{Limbs, Message};
@@ -11,12 +12,14 @@ use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::{Grid, GridError, WindowStart};
 use crate::ids::{DeploymentId, FeederId, LayoutName};
+use crate::shard::MAX_SHARDS;
 use crate::units::{Digest, PlanVersion, UnixSeconds};
 use crate::zone::{Zone, ZoneError};
 
 pub use areas::Areas;
 pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
 pub use layout::MAX_EDGES;
+pub use pool::PoolEntry;
 pub use tariff::{
     BandRule, BillingPeriod, DayType, MAX_BANDS, MAX_PERIOD_WINDOWS, Tariff, TariffVersion,
 };
@@ -24,7 +27,7 @@ pub use tariff::{
 /// The most feeder settings of a plan, and the most feeders anywhere a list of them is read.
 pub const MAX_FEEDERS: usize = 16_384;
 
-/// The most analytics services of a plan.
+/// The most analytics services of a plan, and the most of a pool.
 pub const MAX_ANALYTICS: usize = 256;
 
 /// The most changes of its minimum group that a plan tells.
@@ -63,6 +66,10 @@ pub struct Plan {
     pub epochs: Vec<EpochPlan>,
     /// Analytics services. They ascend by id; sealing sorts.
     pub analytics: Vec<AnalyticsEntry>,
+    /// How many shards the feeders are divided into, 1 to [`MAX_SHARDS`]. It never changes.
+    pub shards: u16,
+    /// The analytics services that share the feeders that no other names. They ascend by (pool, analytics); sealing sorts.
+    pub pool: Vec<PoolEntry>,
 }
 
 impl Plan {
@@ -92,14 +99,6 @@ impl Plan {
             .partition_point(|setting| (&setting.feeder, setting.first_window) <= key);
         let setting = &self.feeders[after.checked_sub(1)?];
         (setting.feeder == *feeder).then_some(setting)
-    }
-
-    /// The one analytics service that adds for `feeder`: the first entry that names it, else the
-    /// first that names none.
-    pub fn analytics_for(&self, feeder: &FeederId) -> Option<&AnalyticsEntry> {
-        let names = |entry: &&AnalyticsEntry| entry.feeders.contains(feeder);
-        let entries = &self.analytics;
-        (entries.iter().find(names)).or_else(|| entries.iter().find(|e| e.feeders.is_empty()))
     }
 
     /// The packed public key of the epoch at `index` of [`Plan::epochs`] in the plan's `limbs`.
@@ -137,6 +136,7 @@ impl Plan {
         self.feeders.sort_by(by);
         self.epochs.sort_by_key(|epoch| epoch.epoch);
         self.analytics.sort_by(|a, b| a.id.cmp(&b.id));
+        self.pool.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 }
 
@@ -201,9 +201,6 @@ fn read_min_meters(reader: &mut Reader<'_>) -> Result<(u32, Vec<EarlierMinimum>)
     }
 }
 
-/// How many shards the topics have. More are for a later version.
-const SHARDS: u64 = 1;
-
 impl Message for Plan {
     const CONTENT_TYPE: &'static str = "cipherwatt/plan";
     const LIMBS: Limbs = Limbs::Required;
@@ -219,11 +216,11 @@ impl Message for Plan {
         sorted.write_batch(writer);
         sorted.write_layout(writer);
         sorted.write_min_meters(writer);
-        writer.uint(SHARDS);
+        writer.uint(sorted.shards);
         writer.list(&sorted.feeders, |writer, setting| setting.write(writer));
         writer.list(&sorted.epochs, |writer, epoch| epoch.write(writer));
         writer.list(&sorted.analytics, |writer, entry| entry.write(writer));
-        writer.array(0); // pool
+        writer.list(&sorted.pool, |writer, entry| entry.write(writer));
         writer.array(0); // holders
     }
 
@@ -235,7 +232,7 @@ impl Message for Plan {
         let (batch, time_zone) = read_batch(reader)?;
         let (layout, histogram_edges_wh) = layout::read(reader)?;
         let (min_meters, min_meters_before) = read_min_meters(reader)?;
-        reader.reserved_uint(SHARDS, "plan.shards")?;
+        let shards = reader.u16_in(1, MAX_SHARDS, "plan.shards")?;
         let plan = Self {
             deployment,
             version,
@@ -251,8 +248,9 @@ impl Message for Plan {
             feeders: reader.list(MAX_FEEDERS, "plan.feeders", FeederPlan::read)?,
             epochs: reader.list(2, "plan.epochs", EpochPlan::read)?,
             analytics: reader.list(MAX_ANALYTICS, "plan.analytics", AnalyticsEntry::read)?,
+            shards,
+            pool: reader.list(MAX_ANALYTICS, "plan.pool", PoolEntry::read)?,
         };
-        reader.reserved_list("plan.pool")?;
         reader.reserved_list("plan.holders")?;
         Ok(plan)
     }
@@ -278,7 +276,8 @@ impl Message for Plan {
         ascending(&self.epochs, "plan.epochs", |a, b| {
             a.epoch < b.epoch && a.first_window < b.first_window
         })?;
-        ascending(&self.analytics, "plan.analytics", |a, b| a.id < b.id)
+        ascending(&self.analytics, "plan.analytics", |a, b| a.id < b.id)?;
+        self.check_pool()
     }
 
     fn limbs_len(&self) -> Option<usize> {

@@ -102,7 +102,7 @@ pub struct Settlement {
 /// What became of many reports of a gateway, and of the sums that earlier ones are in. Signed by analytics.
 ///
 /// A gateway heeds an entry or a settlement only if `analytics` is the service of the feeder
-/// ([`crate::Plan::analytics_for`]).
+/// ([`crate::Plan::key_for`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The analytics service that signs: which key of the plan to verify with.

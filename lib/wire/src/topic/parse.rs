@@ -1,11 +1,13 @@
 //! From a topic to what it is of.
 
 use super::{MAX_ROSTER_PAGES, Topic, Topics};
+use crate::shard::Shard;
 
 impl Topics {
     /// Parses `topic`; `None` if it is not a topic of this deployment.
     ///
-    /// A topic is recognised only in the one form [`Topics::of`] writes.
+    /// A topic is recognised only in the one form [`Topics::of`] writes. Whether its shard is that of the feeder is for the plan to
+    /// say: see [`crate::Plan::shard`].
     pub fn parse(&self, topic: &str) -> Option<Topic> {
         let rest = topic.strip_prefix(&self.root)?.strip_prefix('/')?;
         let mut levels = [""; 7];
@@ -20,7 +22,8 @@ impl Topics {
             ["roster", page] => Some(Topic::Roster {
                 page: parse_page(page)?,
             }),
-            ["shard", "0", "feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
+            ["shard", shard, "feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
                 meter: meter.try_into().ok()?,
             }),
@@ -40,28 +43,35 @@ impl Topics {
             ["analytics", id, "enrol"] => Some(Topic::AnalyticsEnrol {
                 analytics: id.try_into().ok()?,
             }),
-            ["shard", "0", "feeder", feeder, "sum"] => Some(Topic::Sum {
+            ["shard", shard, "feeder", feeder, "sum"] => Some(Topic::Sum {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
             }),
-            ["shard", "0", "feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
+            ["shard", shard, "feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
             }),
-            ["shard", "0", "feeder", feeder, "bill"] => Some(Topic::Bill {
+            ["shard", shard, "feeder", feeder, "bill"] => Some(Topic::Bill {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
             }),
-            ["shard", "0", "feeder", feeder, "bill", "receipt"] => Some(Topic::BillReceipt {
+            ["shard", shard, "feeder", feeder, "bill", "receipt"] => Some(Topic::BillReceipt {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
             }),
-            ["shard", "0", "feeder", feeder, "sum", "closed"] => Some(Topic::ClosedSum {
+            ["shard", shard, "feeder", feeder, "sum", "closed"] => Some(Topic::ClosedSum {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
             }),
             ["evaluator", "question"] => Some(Topic::Question),
             ["evaluator", "comparison"] => Some(Topic::Comparison),
             ["evaluator", "bits"] => Some(Topic::Bits),
-            ["shard", "0", "feeder", feeder, "total"] => Some(Topic::Total {
+            ["shard", shard, "feeder", feeder, "total"] => Some(Topic::Total {
+                shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,
             }),
-            ["shard", "0", "area", area, "total"] => Some(Topic::AreaTotal {
+            ["shard", shard, "area", area, "total"] => Some(Topic::AreaTotal {
+                shard: Shard::parse(shard)?,
                 area: area.try_into().ok()?,
             }),
             ["recipient", recipient, "feeder", feeder, "total"] => Some(Topic::NoisyTotal {

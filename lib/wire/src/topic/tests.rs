@@ -4,6 +4,7 @@ use super::*;
 fn the_texts_are_those_of_the_design() {
     let topics = Topics::new("cipherwatt/v2").unwrap();
     let (feeder, meter) = ("f-1".parse().unwrap(), "m-1".parse().unwrap());
+    let shard = Shard(0);
     let (gateway, analytics) = ("g-1".parse().unwrap(), "a-1".parse().unwrap());
     let expected = [
         (topics.plan(), "plan"),
@@ -13,13 +14,17 @@ fn the_texts_are_those_of_the_design() {
         (topics.own_roster(&gateway, 2), "gateway/g-1/roster/2"),
         (topics.own_roster_filter(&gateway), "gateway/g-1/roster/+"),
         (
-            topics.report(&feeder, &meter),
+            topics.report(shard, &feeder, &meter),
             "shard/0/feeder/f-1/meter/m-1/report",
         ),
-        (topics.report_filter(), "shard/0/feeder/+/meter/+/report"),
+        (topics.report_filter(), "shard/+/feeder/+/meter/+/report"),
         (
             topics.reports_of(&feeder),
-            "shard/0/feeder/f-1/meter/+/report",
+            "shard/+/feeder/f-1/meter/+/report",
+        ),
+        (
+            topics.reports_in(Shard(255)),
+            "shard/255/feeder/+/meter/+/report",
         ),
         (topics.receipt(&gateway), "gateway/g-1/receipt"),
         (topics.enrol(&gateway), "gateway/g-1/enrol"),
@@ -27,36 +32,39 @@ fn the_texts_are_those_of_the_design() {
         (topics.enrol_answer(&gateway), "gateway/g-1/enrol/answer"),
         (topics.analytics_enrol(&analytics), "analytics/a-1/enrol"),
         (topics.analytics_enrol_filter(), "analytics/+/enrol"),
-        (topics.sum(&feeder), "shard/0/feeder/f-1/sum"),
-        (topics.sum_filter(), "shard/0/feeder/+/sum"),
+        (topics.sum(shard, &feeder), "shard/0/feeder/f-1/sum"),
+        (topics.sum_filter(), "shard/+/feeder/+/sum"),
         (
-            topics.sum_receipt(&feeder),
+            topics.sum_receipt(shard, &feeder),
             "shard/0/feeder/f-1/sum/receipt",
         ),
-        (topics.sum_receipt_filter(), "shard/0/feeder/+/sum/receipt"),
-        (topics.closed_sum(&feeder), "shard/0/feeder/f-1/sum/closed"),
-        (topics.closed_sum_filter(), "shard/0/feeder/+/sum/closed"),
+        (topics.sum_receipt_filter(), "shard/+/feeder/+/sum/receipt"),
+        (
+            topics.closed_sum(shard, &feeder),
+            "shard/0/feeder/f-1/sum/closed",
+        ),
+        (topics.closed_sum_filter(), "shard/+/feeder/+/sum/closed"),
         (topics.of(&Topic::Question), "evaluator/question"),
         (topics.of(&Topic::Comparison), "evaluator/comparison"),
         (topics.of(&Topic::Bits), "evaluator/bits"),
-        (topics.bill(&feeder), "shard/0/feeder/f-1/bill"),
-        (topics.bill_filter(), "shard/0/feeder/+/bill"),
+        (topics.bill(shard, &feeder), "shard/0/feeder/f-1/bill"),
+        (topics.bill_filter(), "shard/+/feeder/+/bill"),
         (
-            topics.bill_receipt(&feeder),
+            topics.bill_receipt(shard, &feeder),
             "shard/0/feeder/f-1/bill/receipt",
         ),
         (
             topics.bill_receipt_filter(),
-            "shard/0/feeder/+/bill/receipt",
+            "shard/+/feeder/+/bill/receipt",
         ),
-        (topics.total(&feeder), "shard/0/feeder/f-1/total"),
+        (topics.total(shard, &feeder), "shard/0/feeder/f-1/total"),
         (
             topics.noisy_total(&"press".parse().unwrap(), &feeder),
             "recipient/press/feeder/f-1/total",
         ),
         (
-            topics.area_total(&"a-2".parse().unwrap()),
-            "shard/0/area/a-2/total",
+            topics.area_total(Shard(12), &"a-2".parse().unwrap()),
+            "shard/12/area/a-2/total",
         ),
     ];
     for (topic, rest) in expected {
@@ -91,6 +99,7 @@ fn only_the_written_form_is_read() {
         "r/shard/0/feeder/f/meter/m",
         "r/shard/0/feeder//meter/m/report",
         "r/shard/0/feeder/F/meter/m/report",
+        "r/shard/+/feeder/+/sum",
         "r/shard/0/feeder/+/sum",
         "r/shard/0/feeder/f/meter/m/report/x",
         "r/shard/0/feeder/f/sum/receipt/x",
@@ -98,10 +107,10 @@ fn only_the_written_form_is_read() {
         "r/recipient/p/feeder/f",
         "r/a/b/c/d/e/f",
         "r/a/b/c/d/e/f/g/h",
-        // Format 1, and shards that do not exist yet.
+        // Format 1, and shards that no deployment has.
         "r/feeder/f/meter/m/report",
         "r/feeder/f/sum",
-        "r/shard/1/feeder/f/sum",
+        "r/shard/256/feeder/f/sum",
         "r/shard/00/feeder/f/sum",
         "r/shard/+/feeder/f/sum",
         "r/shard/feeder/f/sum",

@@ -53,14 +53,6 @@ pub(crate) fn filled_fields() -> Vec<Bad> {
     let filled = |field| E::Reserved { field };
     let list = |item: Result<Value, ciborium::value::Error>| Value::Array(vec![item.unwrap()]);
     vec![
-        field::<Plan>("two shards", 8, int(2), filled("plan.shards")),
-        field::<Plan>("no shard", 8, int(0), filled("plan.shards")),
-        field::<Plan>(
-            "a pool",
-            12,
-            list(cbor!("analytics-3")),
-            filled("plan.pool"),
-        ),
         field::<Plan>(
             "a holder",
             13,

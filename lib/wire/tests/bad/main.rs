@@ -100,7 +100,7 @@ fn a_signature_holds_for_its_key_place_and_limbs_only() {
         opened.map(|opened| opened.message)
     };
     let other_key = SigningKey::from_bytes(&[8; 32]);
-    let other_topic = topics().report(&id("feeder-2"), &report.meter);
+    let other_topic = topics().report(wire::Shard(0), &id("feeder-2"), &report.meter);
     assert_eq!(open(&sealed, "golden", &topic, &key()), Ok(report));
     assert_eq!(
         open(&sealed, "golden", &topic, &other_key),

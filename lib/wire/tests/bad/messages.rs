@@ -7,7 +7,7 @@ use wire::{
     ZoneError,
 };
 
-use crate::common::id;
+use crate::common::{id, with_pool};
 use crate::vector::*;
 
 fn earlier_minimum(until: u64, min_meters: u32) -> EarlierMinimum {
@@ -343,6 +343,35 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
                 field: "enrol.gateway_key",
             },
         ),
+        field::<AnalyticsEnrol>(
+            "feeders that are no list and no name",
+            4,
+            int(1),
+            E::WrongType {
+                field: "analytics_enrol.pool",
+                expected: "a text string",
+                found: "an unsigned integer",
+            },
+        ),
+        field::<Plan>("no shard", 8, int(0), range("plan.shards", 0, 1, 256)),
+        field::<Plan>(
+            "too many shards",
+            8,
+            int(257),
+            range("plan.shards", 257, 1, 256),
+        ),
+        message::<Plan>("two pools", E::PoolNames, |plan| {
+            *plan = with_pool();
+            plan.pool[1].pool = "south".parse().unwrap();
+        }),
+        message::<Plan>("a member twice", E::PoolNames, |plan| {
+            *plan = with_pool();
+            plan.pool[1].analytics = plan.analytics[0].id.clone();
+        }),
+        message::<Plan>("a member named as its pool", E::PoolNames, |plan| {
+            *plan = with_pool();
+            plan.pool[1].analytics = plan.pool[1].pool.clone();
+        }),
         field::<AnalyticsEnrol>(
             "a key off the curve",
             2,

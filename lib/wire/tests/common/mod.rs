@@ -6,10 +6,10 @@ use wire::{
     BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, DeploymentId,
     Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
     FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, NoisyTotal, Part, Plan, PlanRenewal,
-    PlanVersion, PrivacyUnit, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
-    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, SigningKey, Status, Sum,
-    SumReceipt, SumStatus, Tariff, TariffVersion, Topic, Topics, Total, UnixMillis, UnixSeconds,
-    VerifyingKey, Watts, WindowStart,
+    PlanVersion, PoolEntry, PrivacyUnit, Question, Reason, Receipt, ReceiptEntry, Refusal, Report,
+    Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Shard, Share, SigningKey,
+    Status, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Topic, Topics, Total, UnixMillis,
+    UnixSeconds, VerifyingKey, Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -80,7 +80,30 @@ impl Sample for Report {
     }
 
     fn topic(&self) -> String {
-        topics().report(&self.feeder, &self.meter)
+        topics().report(Shard(0), &self.feeder, &self.meter)
+    }
+}
+
+/// The sample, with 64 shards and a pool of two.
+pub(crate) fn with_pool() -> Plan {
+    let member = |name, seed| PoolEntry {
+        pool: id("north"),
+        analytics: id(name),
+        key: SigningKey::from_bytes(&[seed; 32]).verifying_key(),
+    };
+    Plan {
+        shards: 64,
+        pool: vec![member("north-1", 8), member("north-2", 9)],
+        ..Plan::sample()
+    }
+}
+
+/// The sample, of a member of a pool.
+pub(crate) fn of_a_pool() -> AnalyticsEnrol {
+    AnalyticsEnrol {
+        feeders: vec![],
+        pool: Some(id("north")),
+        ..AnalyticsEnrol::sample()
     }
 }
 
@@ -208,6 +231,8 @@ impl Sample for Plan {
                     feeders: vec![id("feeder-2")],
                 },
             ],
+            shards: 1,
+            pool: vec![],
         }
     }
 
@@ -316,6 +341,7 @@ impl Sample for AnalyticsEnrol {
             key: public(),
             issued_at: UnixMillis(1_749_900_000_000),
             feeders: vec![id("feeder-1"), id("feeder-2")],
+            pool: None,
         }
     }
 
@@ -380,7 +406,7 @@ impl Sample for Sum {
     }
 
     fn topic(&self) -> String {
-        topics().sum(&self.feeder)
+        topics().sum(Shard(0), &self.feeder)
     }
 }
 
@@ -397,7 +423,7 @@ impl Sample for SumReceipt {
     }
 
     fn topic(&self) -> String {
-        topics().sum_receipt(&self.feeder)
+        topics().sum_receipt(Shard(0), &self.feeder)
     }
 }
 
@@ -424,7 +450,7 @@ impl Sample for Bill {
     }
 
     fn topic(&self) -> String {
-        topics().bill(&self.feeder)
+        topics().bill(Shard(0), &self.feeder)
     }
 }
 
@@ -440,7 +466,7 @@ impl Sample for BillReceipt {
     }
 
     fn topic(&self) -> String {
-        topics().bill_receipt(&self.feeder)
+        topics().bill_receipt(Shard(0), &self.feeder)
     }
 }
 
@@ -460,7 +486,7 @@ impl Sample for Total {
     }
 
     fn topic(&self) -> String {
-        topics().total(&self.feeder)
+        topics().total(Shard(0), &self.feeder)
     }
 }
 

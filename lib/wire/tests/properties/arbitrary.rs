@@ -1,17 +1,19 @@
 //! Arbitrary messages.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, BIT_LEN, BandName, BandRule, Bill, BillGroup,
-    BillReceipt, BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet,
-    Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan,
-    EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName, MAX_COMPARED,
-    MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, NoisyTotal, Part,
-    Plan, PlanRenewal, PlanVersion, PrivacyUnit, Question, Reason, Receipt, ReceiptEntry, Refusal,
-    Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum,
-    SumReceipt, SumStatus, Tariff, TariffVersion, Total, UnixMillis, UnixSeconds, VerifyingKey,
-    WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, AnalyticsId, AreaId, Areas, BIT_LEN, BandName, BandRule, Bill,
+    BillGroup, BillReceipt, BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison,
+    ContributorSet, Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest,
+    EpochPlan, EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName, MAX_COMPARED,
+    MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_SHARDS, MAX_UNIX_SECONDS, MaskKey,
+    NoisyTotal, Part, Plan, PlanRenewal, PlanVersion, PoolEntry, PrivacyUnit, Question, Reason,
+    Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement,
+    SettlementOutcome, Share, Status, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Total,
+    UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -206,9 +208,10 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         vec(analytics, 0..3),
         earlier_minimums(),
         proptest::option::of(tariff()),
+        (1..=MAX_SHARDS, vec((name(), good_key()), 0..3)),
     );
     (name(), until, layout(), grid, lists).prop_map(|(deployment, until, layout, grid, lists)| {
-        let (mut feeders, epochs, mut analytics, min_meters_before, tariff) = lists;
+        let (mut feeders, epochs, mut analytics, min_meters_before, tariff, (shards, pool)) = lists;
         feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
         feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
         let (layout, histogram_edges_wh) = layout;
@@ -219,6 +222,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         }
         analytics.sort_by(|a, b| a.id.cmp(&b.id));
         analytics.dedup_by(|a, b| a.id == b.id);
+        let pool = members(pool, &analytics);
         // Its bands end at midnight.
         let tariff = tariff.filter(|_| 86_400 % grid.0.interval_s() == 0);
         Plan {
@@ -236,8 +240,22 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             feeders,
             epochs,
             analytics,
+            shards,
+            pool,
         }
     })
+}
+
+/// Members of one pool, under names that no service has.
+fn members(keys: Vec<(AnalyticsId, VerifyingKey)>, services: &[AnalyticsEntry]) -> Vec<PoolEntry> {
+    let is_free = |name: &AnalyticsId| services.iter().all(|entry| entry.id != *name);
+    let members: BTreeMap<_, _> = keys.into_iter().filter(|(name, _)| is_free(name)).collect();
+    let members = members.into_iter().map(|(analytics, key)| PoolEntry {
+        pool: "the-pool".parse().unwrap(),
+        analytics,
+        key,
+    });
+    members.collect()
 }
 
 /// One whose bands are of whole days, which suits any interval.
@@ -449,14 +467,16 @@ pub(crate) fn enrol_answer() -> impl Strategy<Value = EnrolAnswer> {
 }
 
 pub(crate) fn analytics_enrol() -> impl Strategy<Value = AnalyticsEnrol> {
-    (name(), good_key(), millis(), vec(name(), 0..4)).prop_map(|(id, key, issued_at, feeders)| {
-        AnalyticsEnrol {
+    let pool = proptest::option::of(name());
+    (name(), good_key(), millis(), vec(name(), 0..4), pool).prop_map(
+        |(id, key, issued_at, feeders, pool)| AnalyticsEnrol {
             id,
             key,
             issued_at,
-            feeders,
-        }
-    })
+            feeders: if pool.is_some() { Vec::new() } else { feeders },
+            pool,
+        },
+    )
 }
 
 fn receipt_entry() -> impl Strategy<Value = ReceiptEntry> {

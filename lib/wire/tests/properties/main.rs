@@ -15,7 +15,9 @@ use ed25519_dalek::Verifier as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use slack::{Slack, write_slack};
-use wire::{Bill, Digest, Limbs, Message, NoisyTotal, Plan, Receipt, Report, Topic, Topics, Total};
+use wire::{
+    Bill, Digest, Limbs, Message, NoisyTotal, Plan, Receipt, Report, Shard, Topic, Topics, Total,
+};
 
 /// Sealed, it opens to itself; its bytes are those a general CBOR library writes; and a COSE
 /// library accepts its signature.
@@ -117,24 +119,26 @@ proptest! {
     #[test]
     fn every_topic_is_read_back(
         feeder in name(), meter in name(), gateway in name(), analytics in name(), page in 0..64u16,
+        shard in 0..256u16,
         root in "[A-Za-z0-9._-]{1,20}(/[A-Za-z0-9._-]{1,20}){0,3}",
     ) {
         let topics = Topics::new(&root).unwrap();
+        let shard = Shard(shard);
         let all = [
             Topic::Plan,
             Topic::Renewal,
             Topic::Roster { page },
-            Topic::Report { feeder: Clone::clone(&feeder), meter },
+            Topic::Report { shard, feeder: Clone::clone(&feeder), meter },
             Topic::OwnRoster { gateway: Clone::clone(&gateway), page },
             Topic::Receipt { gateway: Clone::clone(&gateway) },
             Topic::EnrolAnswer { gateway: Clone::clone(&gateway) },
             Topic::Enrol { gateway },
             Topic::AnalyticsEnrol { analytics },
-            Topic::Sum { feeder: Clone::clone(&feeder) },
-            Topic::SumReceipt { feeder: Clone::clone(&feeder) },
-            Topic::Bill { feeder: Clone::clone(&feeder) },
-            Topic::BillReceipt { feeder: Clone::clone(&feeder) },
-            Topic::Total { feeder },
+            Topic::Sum { shard, feeder: Clone::clone(&feeder) },
+            Topic::SumReceipt { shard, feeder: Clone::clone(&feeder) },
+            Topic::Bill { shard, feeder: Clone::clone(&feeder) },
+            Topic::BillReceipt { shard, feeder: Clone::clone(&feeder) },
+            Topic::Total { shard, feeder },
         ];
         for topic in all {
             let text = topics.of(&topic);

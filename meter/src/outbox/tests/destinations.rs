@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use wire::{AnalyticsId, Digest, Status, WindowStart};
+use wire::{Digest, Status, WindowStart};
 
 use super::{batch, folded, limits, outdated, sealed, to};
 use crate::batch::Batch;
-use crate::outbox::{Key, Outbox, Sealed};
+use crate::outbox::{Destination, Key, Outbox, Sealed};
 
 /// Two destinations with four feeders of a gateway between them; each takes so many reports a tick and answers at once.
 struct Deployment {
@@ -39,7 +39,7 @@ impl Deployment {
         }
     }
 
-    fn split() -> Vec<Option<AnalyticsId>> {
+    fn split() -> Vec<Option<Destination>> {
         let owner = |meter| {
             if meter % 4 < 2 {
                 "analytics-1"

@@ -80,10 +80,8 @@ impl Registry {
             }
             Party::Analytics => {
                 let id = AnalyticsId::try_from(request.id.as_str()).map_err(|_| unknown())?;
-                let plan = self.plan.plan();
-                let mut services = plan.analytics.iter();
-                let known = services.find(|service| service.id == id);
-                let key = known.ok_or_else(unknown)?.key;
+                let known = self.plan.plan().service_key(&id).copied();
+                let key = known.ok_or_else(unknown)?;
                 self.departures.leave_analytics(&id, key, leaving);
                 Ok(1)
             }
@@ -191,10 +189,8 @@ impl Registry {
                 gone.gateways.push(gateway.clone());
             }
         }
-        let is_in = |id: &AnalyticsId, key: &VerifyingKey| {
-            let mut services = self.plan.plan().analytics.iter();
-            services.any(|service| (&service.id, &service.key) == (id, key))
-        };
+        let is_in =
+            |id: &AnalyticsId, key: &VerifyingKey| self.plan.plan().service_key(id) == Some(key);
         for (id, left) in self.departures.analytics() {
             if due(&left.leaving) && is_in(id, left.key()) {
                 gone.analytics.push(id.clone());
@@ -225,12 +221,11 @@ impl Registry {
                 (is_other && waits) || of_meters()
             }
             EnrolmentRequest::Analytics(request) => {
-                let plan = self.plan.plan();
-                let known = plan.analytics.iter().find(|known| known.id == request.id);
+                let known = self.plan.plan().service_key(&request.id);
                 let mut leaving = self.departures.analytics();
                 known.is_some_and(|known| {
-                    known.key != request.key
-                        && leaving.any(|(id, left)| *id == request.id && *left.key() == known.key)
+                    *known != request.key
+                        && leaving.any(|(id, left)| *id == request.id && left.key() == known)
                 })
             }
         }

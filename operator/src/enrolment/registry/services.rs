@@ -1,7 +1,7 @@
 //! Analytics services in the plan.
 
 use service::failpoint;
-use wire::{AnalyticsEnrol, AnalyticsEntry, FeederId, Owners};
+use wire::{AnalyticsEnrol, AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, PoolEntry};
 
 use super::Registry;
 use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
@@ -20,8 +20,7 @@ impl Registry {
         let plan = self.plan.plan();
         let own = plan.analytics.iter().find(|known| known.id == request.id);
         let is_own = |feeder: &FeederId| own.is_some_and(|own| own.feeders.contains(feeder));
-        let others = plan.analytics.iter().filter(|known| known.id != request.id);
-        let others = Owners::of(others);
+        let others = Owners::besides(plan, &request.id);
         let takes = |feeder: &FeederId| !is_own(feeder) && others.named(feeder).is_none();
         others.rest().is_some()
             && request.feeders.iter().any(takes)
@@ -37,23 +36,41 @@ impl Registry {
         request: &AnalyticsEnrol,
     ) -> Result<bool, AnalyticsRefused> {
         let plan = self.plan.plan();
-        let entry = entry(request);
-        if plan.analytics.contains(&entry) {
+        if has(plan, request) {
             return Ok(false);
         }
         check_analytics(plan, request)?;
-        let is_new = plan.analytics.iter().all(|known| known.id != request.id);
+        let is_new = plan.service_key(&request.id).is_none();
         if is_new && let Err(reason) = self.departures.check_analytics(&request.id, &request.key) {
             let id = request.id.clone();
             return Err(AnalyticsRefused::HasLeft { id, reason });
         }
-        self.plan.set_analytics(entry);
+        match &request.pool {
+            Some(pool) => self.plan.add_member(member(pool, request)),
+            None => self.plan.set_analytics(entry(request)),
+        }
         Ok(true)
     }
 }
 
-/// How the plan would have a service.
-pub(super) fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
+/// Whether the plan has a service just as it asks.
+pub(super) fn has(plan: &Plan, request: &AnalyticsEnrol) -> bool {
+    match &request.pool {
+        Some(pool) => plan.pool.contains(&member(pool, request)),
+        None => plan.analytics.contains(&entry(request)),
+    }
+}
+
+fn member(pool: &AnalyticsId, request: &AnalyticsEnrol) -> PoolEntry {
+    PoolEntry {
+        pool: pool.clone(),
+        analytics: request.id.clone(),
+        key: request.key,
+    }
+}
+
+/// How the plan would have a service of its own.
+fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
     let mut feeders = request.feeders.clone();
     feeders.sort();
     feeders.dedup();

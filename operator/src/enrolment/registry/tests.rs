@@ -5,11 +5,12 @@ use crate::plan::term::Term;
 use packed::layout::Layout;
 use service::MockClock;
 use std::path::Path;
-use wire::{CapacityClass, EnrolFeeder, MaskKey, UnixMillis, Watts};
+use wire::{AnalyticsEnrol, CapacityClass, EnrolFeeder, MaskKey, UnixMillis, Watts};
 
 pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
     let keyring = Keyring::open(dir, None).unwrap();
     let settings = crate::plan::settings::PlanSettings {
+        shards: 1,
         deployment: deployment(),
         interval_s: 900,
         batch: 4,
@@ -292,6 +293,50 @@ fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
     assert_eq!(registry.plan.plan().analytics.len(), 2);
 }
 
+#[test]
+fn members_of_a_pool_share_what_nobody_names_and_stay_until_they_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    let member = |id: &str, seed, pool: &str| AnalyticsEnrol {
+        pool: Some(pool.parse().unwrap()),
+        ..analytics(id, seed, &[])
+    };
+    let mut ask = |request: &AnalyticsEnrol| registry.enrol_analytics(request);
+    assert_eq!(ask(&member("one", 1, "north")), Ok(true));
+    assert_eq!(ask(&member("two", 2, "north")), Ok(true));
+    assert_eq!(ask(&member("two", 2, "north")), Ok(false));
+    // A service of its own beside them names what is its own.
+    assert_eq!(ask(&analytics("alone", 3, &["a"])), Ok(true));
+    let refused = [
+        (member("two", 9, "north"), "another key"),
+        (member("three", 4, "south"), "`analytics.pool` to north"),
+        (member("alone", 3, "north"), "adds on its own"),
+        (analytics("two", 2, &["b"]), "a member of pool north"),
+        (analytics("north", 5, &["b"]), "of a service and of a pool"),
+        (analytics("rest", 6, &[]), "adds for all feeders"),
+    ];
+    for (request, problem) in refused {
+        let refused = ask(&request).unwrap_err().to_string();
+        assert!(refused.contains(problem), "{refused}");
+    }
+    let plan = registry.plan.plan();
+    assert_eq!((plan.pool.len(), plan.analytics.len()), (2, 1));
+    let key = |service: &str| {
+        let key = plan.key_for(&"b".parse().unwrap(), &service.parse().unwrap());
+        key.copied()
+    };
+    assert_eq!(key("two"), Some(plan.pool[1].key));
+    assert_eq!(key("alone"), None);
+    registry.plan.remove_analytics(&"one".parse().unwrap());
+    assert_eq!(registry.plan.plan().pool.len(), 1);
+    // A pool does not begin where one service has the rest.
+    let dir = tempfile::tempdir().unwrap();
+    let (mut other, _) = open(dir.path());
+    other.enrol_analytics(&analytics("rest", 1, &[])).unwrap();
+    let refused = other.enrol_analytics(&member("one", 2, "north"));
+    assert!(matches!(refused, Err(AnalyticsRefused::SecondRest { .. })));
+}
+
 fn owned(feeder: &str, more: usize, owner: &str) -> AnalyticsRefused {
     AnalyticsRefused::Owned {
         feeder: feeder.parse().unwrap(),
@@ -340,8 +385,8 @@ fn a_feeder_leaves_its_owner_only_when_the_owner_gives_it_up() {
         Ok(true)
     );
     let owner = |registry: &Registry, feeder: &str| {
-        let entry = registry.plan.plan().analytics_for(&feeder.parse().unwrap());
-        entry.unwrap().id.to_string()
+        let owner = registry.plan.plan().owner(&feeder.parse().unwrap());
+        owner.unwrap().to_string()
     };
     assert_eq!(
         ["a", "b", "c", "new"].map(|feeder| owner(&registry, feeder)),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{AreaId, Areas, FeederId, FeederPlan, UnixSeconds, WindowStart};
+use wire::{AreaId, Areas, FeederId, FeederPlan, Shard, UnixSeconds, WindowStart};
 
 use super::PlanBook;
 
@@ -104,6 +104,16 @@ impl PlanBook {
         }
     }
 
+    /// Whether the areas that a feeder is to be in are of another shard than it is in.
+    fn changes_shard(&self, setting: &FeederPlan) -> bool {
+        let name = |areas: Option<&Areas>| match areas {
+            Some(areas) => areas.topmost().to_string(),
+            None => setting.feeder.to_string(),
+        };
+        let shard = |areas| Shard::of(&name(areas), self.plan.shards);
+        shard(self.areas_of(&setting.feeder)) != shard(setting.areas.as_ref())
+    }
+
     fn set_area(
         &mut self,
         together: &BTreeSet<FeederId>,
@@ -115,6 +125,15 @@ impl PlanBook {
         let Some(largest) = newest.iter().max_by_key(|setting| setting.reference_wh) else {
             return;
         };
+        let moves = newest.iter().find(|setting| self.changes_shard(setting));
+        if let Some(setting) = moves {
+            tracing::error!(
+                feeder = %setting.feeder,
+                "plan.areas would move a feeder to another shard, where nothing is known of its windows: it stays in the areas of the \
+                 plan. The largest area of a feeder cannot change with plan.shards above 1"
+            );
+            return;
+        }
         let has_one_scale = newest.iter().all(|setting| setting.has_scale_of(largest));
         let is_set =
             |setting: &FeederPlan| setting.areas.as_ref() == self.areas_of(&setting.feeder);
@@ -158,7 +177,7 @@ impl PlanBook {
             let Some(areas) = self.areas_of(feeder) else {
                 continue;
             };
-            let owner = self.plan.analytics_for(feeder).map(|entry| &entry.id);
+            let owner = self.plan.owner(feeder);
             if *owners.entry(areas.topmost()).or_insert(owner) != owner {
                 divided.insert(areas);
             }

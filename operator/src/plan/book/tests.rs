@@ -12,6 +12,7 @@ const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 fn settings() -> PlanSettings {
     let deployment = DeploymentId::try_from("dev").unwrap();
     PlanSettings {
+        shards: 1,
         deployment,
         interval_s: 3600,
         batch: 4,
@@ -510,6 +511,44 @@ fn feeders_that_are_put_into_an_area_or_taken_out_have_new_settings_from_the_nex
     book.set_areas(|_| 200, now);
     let a = book.newest(&feeder("a")).unwrap();
     assert_eq!((a.reference_wh, &a.areas), (4096, &None));
+}
+
+#[test]
+fn a_feeder_stays_in_the_areas_of_its_shard() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |shards, pairs: &[(&str, &str, Option<&str>)]| PlanSettings {
+        shards,
+        areas: areas(pairs),
+        ..settings()
+    };
+    let before = of(64, &[("a", "t-1", Some("north"))]);
+    let (mut book, keyring) = open(dir.path(), &before).unwrap();
+    book.add_feeder(&feeder("a"), 1024, 10);
+    book.save(&keyring, NOW).unwrap();
+    let now = UnixSeconds(NOW.0 / 1000);
+    let shard = book.plan().shard(&feeder("a"));
+    for (after, stays) in [
+        (of(64, &[("a", "t-2", Some("south"))]), true),
+        (of(64, &[("a", "t-2", Some("north"))]), false),
+    ] {
+        let (mut book, _) = open(dir.path(), &after).unwrap();
+        book.set_areas(|_| 10, now);
+        let transformer = &book
+            .newest(&feeder("a"))
+            .unwrap()
+            .areas
+            .as_ref()
+            .unwrap()
+            .transformer;
+        assert_eq!(transformer.as_str() == "t-1", stays);
+        assert_eq!(book.plan().shard(&feeder("a")), shard);
+    }
+    // The number of shards cannot change at all.
+    let refused = open(dir.path(), &of(32, &[])).err().unwrap();
+    assert!(
+        refused.to_string().contains("plan.shards is 32"),
+        "{refused}"
+    );
 }
 
 #[test]

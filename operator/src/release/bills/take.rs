@@ -21,6 +21,7 @@ use crate::setup::latest;
 impl SumTaker {
     /// Takes a bill.
     pub(crate) fn take_bill(&mut self, job: &Job) -> BillResult {
+        self.plan = Some(job.plan.clone());
         let opened = match self.verified_bill(job) {
             Ok(opened) => opened,
             Err(reason) => {
@@ -65,11 +66,15 @@ impl SumTaker {
         if claimed.feeder != job.feeder {
             return Err(Reason::WrongTopic);
         }
-        let owner = job.plan.analytics_for(&job.feeder);
-        let owner = owner.filter(|entry| entry.id == claimed.analytics);
-        let key = owner.ok_or(Reason::UnknownAnalytics)?.key;
-        let opened = unverified.verify(deployment, &topics.bill(&job.feeder), &key);
-        opened.map_err(|error| error.reason())
+        let key = job.plan.key_for(&job.feeder, &claimed.analytics);
+        let key = *key.ok_or(Reason::UnknownAnalytics)?;
+        let topic = topics.bill(job.plan.shard(&job.feeder), &job.feeder);
+        let opened = unverified.verify(deployment, &topic, &key);
+        let mut opened = opened.map_err(|error| error.reason())?;
+        if let Some(owner) = job.plan.owner(&job.feeder) {
+            opened.message.analytics = owner.clone();
+        }
+        Ok(opened)
     }
 
     fn verdict_of(&mut self, opened: &Opened<Bill>, job: &Job) -> Result<BillVerdict, LedgerError> {

@@ -20,6 +20,7 @@ pub(super) fn plan(plan: &Plan) -> Check {
         2,
         u32::MAX,
     )?;
+    range("plan.shards", plan.shards, 1, wire::MAX_SHARDS)?;
     areas(&plan.areas).map_err(|problem| Wrong {
         key: "plan.areas",
         problem,

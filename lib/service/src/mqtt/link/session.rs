@@ -3,6 +3,7 @@
 use rumqttc::{AsyncClient, Publish, QoS, SubAck};
 
 use super::Link;
+use super::start::filter;
 use super::subscriptions::Answer;
 use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
 use crate::mqtt::publisher::Outgoing;
@@ -41,6 +42,8 @@ impl Link {
 
     pub(super) fn subscribed(&mut self, ack: &SubAck) {
         let (filter, pause) = match self.subscriptions.answered(ack) {
+            // After a change of what it is subscribed to.
+            Answer::Confirmed if *self.connected.borrow() => return,
             Answer::Confirmed => return self.ready(),
             Answer::Old => return,
             Answer::Refused { filter, pause } => (filter, pause),
@@ -60,6 +63,23 @@ impl Link {
         }
         // What is granted is received all the same.
         self.release();
+    }
+
+    /// The filters are others now.
+    pub(super) async fn subscribe_to_others(&mut self) {
+        let wanted = self.wanted.borrow_and_update().clone();
+        let wanted = wanted.into_iter().map(|path| (path, QoS::AtLeastOnce));
+        let gone = self.subscriptions.want(wanted.map(filter).collect());
+        if !self.up {
+            return;
+        }
+        for path in gone {
+            // There is always room for a request.
+            let _ = self.client.unsubscribe(path).await;
+        }
+        if self.subscriptions.is_open() {
+            self.subscribe_again().await;
+        }
     }
 
     pub(super) async fn subscribe_again(&mut self) {

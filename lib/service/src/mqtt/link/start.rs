@@ -82,7 +82,10 @@ fn start(
     let (connected_in, connected) = watch::channel(false);
     let (closed_in, closed) = watch::channel(false);
     let limit = settings.max_packet_bytes;
-    let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
+    let paths = subscriptions.iter().map(|(path, _)| path.clone()).collect();
+    let (wanted_in, wanted) = watch::channel(paths);
+    let (closed_in, wanted_in) = (Arc::new(closed_in), Arc::new(wanted_in));
+    let publisher = Publisher::new(outgoing_in, connected, closed_in, wanted_in, limit);
     let brokers = Brokers::new(settings, client_id);
     let (client, mut eventloop) = AsyncClient::new(brokers.options(), REQUESTS);
     // Else a message waits for the acknowledgement of the one before it, which the peer's kernel delays by 40 ms.
@@ -100,6 +103,7 @@ fn start(
         persistent: inbox.persistent,
         connected: connected_in,
         closed,
+        wanted,
         stop,
         phase: Phase::Open,
         outgoing,
@@ -120,7 +124,7 @@ fn start(
 }
 
 /// QoS 2 is not used: the broker embedded here keeps its state for ever if a client goes away.
-fn filter((path, qos): (String, QoS)) -> SubscribeFilter {
+pub(super) fn filter((path, qos): (String, QoS)) -> SubscribeFilter {
     let qos = match qos {
         QoS::AtMostOnce => QoS::AtMostOnce,
         _ => QoS::AtLeastOnce,

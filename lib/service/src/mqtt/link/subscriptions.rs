@@ -58,6 +58,29 @@ impl Subscriptions {
         self.all.is_empty()
     }
 
+    /// Whether some are not confirmed.
+    pub(super) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Others from now on. Returns those that are no more; those that are new are open.
+    pub(super) fn want(&mut self, all: Vec<SubscribeFilter>) -> Vec<String> {
+        let is_in = |filters: &[SubscribeFilter], filter: &SubscribeFilter| {
+            filters.iter().any(|other| other.path == filter.path)
+        };
+        let before = std::mem::replace(&mut self.all, all);
+        self.open.retain(|filter| is_in(&self.all, filter));
+        let new = self.all.iter().filter(|filter| !is_in(&before, filter));
+        self.open.extend(new.cloned());
+        if self.open.is_empty() {
+            self.again = None;
+        }
+        let gone = before
+            .into_iter()
+            .filter(|filter| !is_in(&self.all, filter));
+        gone.map(|filter| filter.path).collect()
+    }
+
     /// A new connection: all of them are to be asked for.
     pub(super) fn restart(&mut self) -> Vec<SubscribeFilter> {
         self.lost();
@@ -161,6 +184,31 @@ mod tests {
         assert_eq!(subscriptions.answered(&last), Answer::Confirmed);
         assert_eq!(subscriptions.again(), None);
         assert_eq!(subscriptions.answered(&last), Answer::Old);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_new_is_asked_for_and_what_is_gone_is_named() {
+        let filters = |paths: &[&str]| -> Vec<SubscribeFilter> {
+            let filter = |path: &&str| SubscribeFilter::new((*path).into(), QoS::AtLeastOnce);
+            paths.iter().map(filter).collect()
+        };
+        let mqtt = Settings::defaults().mqtt;
+        let mut subscriptions = Subscriptions::new(filters(&["a", "b"]), &mqtt);
+        subscriptions.restart();
+        subscriptions.sent(1);
+        let refused = ack(1, &[true, false]);
+        assert!(matches!(
+            subscriptions.answered(&refused),
+            Answer::Refused { .. }
+        ));
+        // One that is confirmed, and one that was refused and is not wanted any more.
+        assert_eq!(subscriptions.want(filters(&["a", "c"])), ["b"]);
+        assert_eq!(paths(&subscriptions.ask()), ["c"]);
+        subscriptions.sent(2);
+        assert_eq!(subscriptions.answered(&ack(2, &[true])), Answer::Confirmed);
+        assert_eq!(subscriptions.want(filters(&[])), ["a", "c"]);
+        assert!(!subscriptions.is_open() && subscriptions.again().is_none());
+        assert_eq!(subscriptions.restart(), []);
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,6 +60,8 @@ fn plan() -> Plan {
         ],
         epochs: vec![epoch(5, 3600, 3), epoch(6, 7200, 2)],
         analytics: vec![entry("rest", &[]), entry("named", &["b"])],
+        shards: 1,
+        pool: Vec::new(),
     };
     plan.sort();
     plan
@@ -93,13 +95,13 @@ fn a_window_has_the_newest_setting_and_epoch_not_after_it() {
 fn a_feeder_belongs_to_the_service_that_names_it_or_to_the_rest() {
     let mut plan = plan();
     let owner = |plan: &Plan, feeder: &str| {
-        plan.analytics_for(&id(feeder))
-            .map(|entry| entry.id.to_string())
+        let owner = plan.owner(&id(feeder));
+        owner.map(ToString::to_string)
     };
     assert_eq!(owner(&plan, "b").as_deref(), Some("named"));
     assert_eq!(owner(&plan, "a").as_deref(), Some("rest"));
     let agree = |plan: &Plan| {
-        let owners = crate::Owners::of(&plan.analytics);
+        let owners = crate::Owners::of(plan);
         for feeder in ["a", "b", "c"] {
             let found = owners.owner(&id(feeder)).map(ToString::to_string);
             assert_eq!(found, owner(plan, feeder), "{feeder}");
@@ -109,6 +111,41 @@ fn a_feeder_belongs_to_the_service_that_names_it_or_to_the_rest() {
     plan.analytics.retain(|entry| !entry.feeders.is_empty());
     assert_eq!(owner(&plan, "a"), None);
     agree(&plan);
+    // A pool has what nobody names, and any member of it speaks for that.
+    let member = |name: &str, seed| PoolEntry {
+        pool: id("pool"),
+        analytics: id(name),
+        key: crate::SigningKey::from_bytes(&[seed; 32]).verifying_key(),
+    };
+    plan.pool = vec![member("one", 1), member("two", 2)];
+    assert_eq!(owner(&plan, "a").as_deref(), Some("pool"));
+    assert_eq!(owner(&plan, "b").as_deref(), Some("named"));
+    agree(&plan);
+    let speaks = |feeder: &str, service: &str| plan.key_for(&id(feeder), &id(service)).copied();
+    assert_eq!(speaks("a", "two"), Some(plan.pool[1].key));
+    assert_eq!(speaks("b", "two"), None);
+    assert_eq!(speaks("a", "named"), None);
+    assert_eq!(speaks("b", "named"), Some(plan.analytics[0].key));
+    let owners = crate::Owners::of(&plan);
+    assert_eq!(owners.owner_of(&id("two")), Some(&id("pool")));
+    assert!(owners.is_pool(&id("pool")) && !owners.is_pool(&id("named")));
+}
+
+#[test]
+fn the_feeders_of_an_area_are_in_one_shard() {
+    let mut plan = plan();
+    assert_eq!(plan.shard(&id("a")), crate::Shard(0));
+    plan.shards = 256;
+    let alone = plan.shard(&id("a"));
+    assert_eq!(alone, crate::Shard::of("a", 256));
+    for setting in &mut plan.feeders {
+        setting.areas = Some(Areas {
+            transformer: id(&format!("t-{}", setting.feeder)),
+            substation: Some(id("north")),
+        });
+    }
+    let north = crate::Shard::of("north", 256);
+    assert_eq!(["a", "b"].map(|feeder| plan.shard(&id(feeder))), [north; 2]);
 }
 
 #[test]

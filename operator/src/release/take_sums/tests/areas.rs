@@ -144,9 +144,12 @@ fn the_rest_of_an_area_opens_and_spends_the_meters_of_each_feeder() {
     // The receipt is on the topic of its first feeder, the total on that of the area.
     assert_eq!(
         messages[0].0,
-        topics().sum_receipt(&"feeder-1".parse().unwrap())
+        topics().sum_receipt(wire::Shard(0), &"feeder-1".parse().unwrap())
     );
-    assert_eq!(messages[1].0, topics().area_total(&"t-1".parse().unwrap()));
+    assert_eq!(
+        messages[1].0,
+        topics().area_total(wire::Shard(0), &"t-1".parse().unwrap())
+    );
     for restart in [false, true] {
         if restart {
             bench.restart(|ledger| ledger);

@@ -136,7 +136,7 @@ impl Bench {
     }
 
     fn bill_job(&self, (bill, limbs): &(Bill, Vec<u8>)) -> Job {
-        let topic = topics().bill(&bill.feeder);
+        let topic = topics().bill(wire::Shard(0), &bill.feeder);
         let (bytes, _) = wire::seal(bill, Some(limbs), &deployment(), &topic, &signing(3));
         Job {
             others: vec![("feeder-2".parse().unwrap(), self.fleet.members.clone())],
@@ -246,7 +246,7 @@ fn a_bill_that_is_spent_and_not_answered_is_opened_when_it_comes_again() {
     let mut bench = bench();
     let bill = bench.bill(0, &[24, 25, 33]);
     let digest = {
-        let topic = topics().bill(&bill.0.feeder);
+        let topic = topics().bill(wire::Shard(0), &bill.0.feeder);
         wire::seal(&bill.0, Some(&bill.1), &deployment(), &topic, &signing(3)).1
     };
     let row = crate::release::ledger::BillRow {
@@ -339,7 +339,7 @@ fn a_forged_bill_is_not_opened_and_costs_a_refusal() {
     let mut bench = bench();
     // Nobody else's signature.
     let bill = bench.bill(2, &[24, 25, 33]);
-    let topic = topics().bill(&bill.0.feeder);
+    let topic = topics().bill(wire::Shard(0), &bill.0.feeder);
     let (bytes, _) = wire::seal(&bill.0, Some(&bill.1), &deployment(), &topic, &signing(4));
     let forged = bench.raw("feeder-1", bytes);
     assert!(matches!(

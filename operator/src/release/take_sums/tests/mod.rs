@@ -101,7 +101,7 @@ impl Bench {
     }
 
     fn job_of(&self, sum: &Sum, limbs: &[u8]) -> Job {
-        let topic = topics().sum(&sum.feeder);
+        let topic = topics().sum(wire::Shard(0), &sum.feeder);
         let (bytes, _) = wire::seal(sum, Some(limbs), &deployment(), &topic, &signing(3));
         self.raw("feeder-1", bytes)
     }
@@ -391,7 +391,7 @@ fn a_sum_is_read_with_the_keys_of_its_epoch_also_of_one_that_left_the_plan() {
 fn what_nobody_vouches_for_gets_no_answer() {
     let mut bench = Bench::new();
     let (sum, limbs) = bench.sum(1, 0, &bench.reports(1, &meters()));
-    let topic = topics().sum(&sum.feeder);
+    let topic = topics().sum(wire::Shard(0), &sum.feeder);
     let (forged, _) = wire::seal(&sum, Some(&limbs), &deployment(), &topic, &signing(4));
     let job = bench.raw("feeder-1", forged);
     assert_eq!(bench.reason(job), (Reason::BadSignature, false));
@@ -502,7 +502,10 @@ fn what_only_the_totals_could_be_written_is_announced_once_the_ledger_has_it() {
     // The total is told to everybody once, as if the ledger had not failed.
     assert_eq!(report.energy_wh, [Some(63), Some(1095)]);
     assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
-    assert_eq!(messages[1].0, topics().total(&report.feeder));
+    assert_eq!(
+        messages[1].0,
+        topics().total(wire::Shard(0), &report.feeder)
+    );
     let again = bench.job(1);
     assert_eq!(bench.reason(again), (Reason::Conflict, true));
     assert_eq!(bench.totals(), 2);

@@ -64,7 +64,7 @@ impl Case {
             sealed_at: UnixMillis(1),
         };
         change(&mut message);
-        let topic = topics().report(&message.feeder, &message.meter);
+        let topic = topics().report(wire::Shard(0), &message.feeder, &message.meter);
         let limbs = packed(&self.bench, report);
         let key = signing(seed);
         let (bytes, _) = wire::seal(&message, Some(&limbs), &deployment(), &topic, &key);
