@@ -17,7 +17,6 @@ use service::mqtt::{Inbox, Publisher};
 use service::stop::Stop;
 use service::trust::{HeldPlan, PlanKeeper, PlanWait, Roster, RosterKeeper, RosterScope};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use wire::{FeederId, PlanVersion, SigningKey, Topics};
 
