@@ -164,14 +164,13 @@ const HISTOGRAMS: [(&str, &str); 7] = [
 
 /// Describes every metric and registers it, so that each is there from the start.
 pub(crate) fn describe() {
-    for (name, help) in COUNTERS.into_iter().chain([areas::RESTS]) {
+    for (name, help) in [&COUNTERS[..], &[areas::RESTS], &shards::COUNTERS].concat() {
         register::counter(name, help);
     }
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
     register::counters(REJECTED, "Reports refused, by reason", "reason", reasons);
     bills::describe();
-    shards::describe();
-    for (name, help) in GAUGES {
+    for (name, help) in GAUGES.into_iter().chain(shards::GAUGES) {
         register::gauge(name, help);
     }
     for (name, help) in HISTOGRAMS {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use service::telemetry::register;
 
 const HELD: &str = "cipherwatt_analytics_shards_held";
 const LEASE_AGE: &str = "cipherwatt_analytics_lease_age_seconds";
@@ -11,7 +10,7 @@ const TAKEN: &str = "cipherwatt_analytics_shards_taken_total";
 const FENCED: &str = "cipherwatt_analytics_shards_fenced_total";
 const TURNS_FAILED: &str = "cipherwatt_analytics_lease_turns_failed_total";
 
-const COUNTERS: [(&str, &str); 3] = [
+pub(super) const COUNTERS: [(&str, &str); 3] = [
     (
         TAKEN,
         "Shards taken over from other processes of the pool, or that nobody held",
@@ -26,22 +25,13 @@ const COUNTERS: [(&str, &str); 3] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 2] = [
+pub(super) const GAUGES: [(&str, &str); 2] = [
     (HELD, "Shards that are held; 0 with a store of its own"),
     (
         LEASE_AGE,
         "Time since leases were last renewed; 0 with a store of its own",
     ),
 ];
-
-pub(super) fn describe() {
-    for (name, help) in COUNTERS {
-        register::counter(name, help);
-    }
-    for (name, help) in GAUGES {
-        register::gauge(name, help);
-    }
-}
 
 pub(crate) fn held(shards: usize) {
     gauge!(HELD).set(shards as f64);
