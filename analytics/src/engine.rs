@@ -238,6 +238,7 @@ impl<S: Store> Engine<S> {
             metrics::committed(started.elapsed());
             failpoint::hit("analytics.after_commit");
         }
+        lost.extend(self.not_held(&transaction.leases));
         self.fenced(&lost);
         releases.retain(|release| !lost.contains(&self.shard(&release.key.feeder)));
         self.windows.committed();

@@ -137,6 +137,8 @@ impl<S: Store> Engine<S> {
             address,
             signed,
         } = refusal;
+        // Of a shard that is another's nothing is looked up, and nobody is answered.
+        let address = address.filter(|address| self.holds(self.shard(&address.feeder)));
         if let Some(address) = &address {
             let window = address.window;
             let meter = &address.meter;

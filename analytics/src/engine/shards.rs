@@ -1,6 +1,6 @@
 //! The shards that are held, where several processes share a store: taking one up, and letting go of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{FeederId, Shard};
 
@@ -83,6 +83,13 @@ impl<S: Store> Engine<S> {
             .filter_map(|shard| Some((shard, *held.get(&shard)?)))
             .collect();
         leased
+    }
+
+    /// The shards of a transaction's rows that are not held, of which nothing is written: there are none.
+    pub(super) fn not_held(&self, leased: &Leased) -> Vec<Shard> {
+        let shards = leased.shards.values().copied();
+        let strays: BTreeSet<Shard> = shards.filter(|shard| !self.holds(*shard)).collect();
+        strays.into_iter().collect()
     }
 
     /// What cannot be read, or not be understood, may have been changed by another process that has taken the shard over. Then it is
