@@ -16,7 +16,7 @@ use wire::{SumReceipt, Topic};
 use crate::check::check;
 use crate::gateways::{Gateways, SimulatedReport, Told};
 use crate::operator::{Mood, Operator};
-use crate::pool::{Membership, PROCESSES};
+use crate::pool::{Membership, PROCESSES, TERMS};
 use crate::stores::{Durable, Failing, Fault};
 use crate::world::{
     FEEDERS, HANDED_OVER, HOUR, METERS, MIN_METERS, NOW, RETENTION_WINDOWS, SECOND_EPOCH, Slot,
@@ -623,7 +623,7 @@ impl Case {
                 self.stage = Stage::Moved;
             }
             self.gateways.stage = Some(self.stage);
-            let mut idle = !self.leaving || self.stage == Stage::Moved;
+            let mut idle = self.is_shared() && (!self.leaving || self.stage == Stage::Moved);
             for index in 0..self.services.len() {
                 self.services[index].stage = self.stage;
                 self.turn(index, true)?;
@@ -660,6 +660,15 @@ impl Case {
             }
         }
         self.shared.advance(Duration::from_secs(2));
+    }
+
+    /// Whether somebody has each shard, and knows it: a lease that one gives up is free until another takes a turn.
+    fn is_shared(&self) -> bool {
+        let held = self.services.iter().filter_map(|service| {
+            let membership = service.membership.as_ref()?;
+            Some(membership.held.len())
+        });
+        self.kind != Kind::Pool || held.sum::<usize>() == usize::from(TERMS.shards)
     }
 
     /// What gateways still keep they send once more: they missed what became of it.
