@@ -111,8 +111,13 @@ mod tests {
         assert_eq!(findings.worst(), Status::Ok, "{findings:?}");
 
         drop(taken);
-        let mut findings = Findings::default();
-        listeners(&subject("broker", address), &mut findings);
-        assert!(findings.all[0].detail.contains("free"), "{findings:?}");
+        // Another test may take a port as soon as it is free.
+        let is_free = |_| {
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+            let mut findings = Findings::default();
+            listeners(&subject("broker", address.unwrap()), &mut findings);
+            findings.all[0].detail.contains("free")
+        };
+        assert!((0..20).any(is_free));
     }
 }
