@@ -14,7 +14,7 @@ use service::Settings;
 use wire::Shard;
 
 use crate::cluster::Cluster;
-use crate::rows::{contributor, feeder, format, key, release, sum};
+use crate::rows::{START, contributor, feeder, format, key, release, sum};
 
 const TERMS: Terms = Terms {
     shards: 4,
@@ -97,6 +97,35 @@ fn write(store: &mut PostgresStore, held: &[Lease], contributors: u32) -> Vec<u1
     }
     let lost = store.commit(&transaction).unwrap();
     lost.into_iter().map(|shard| shard.0).collect()
+}
+
+/// The table of a day is made by whoever writes to it first, and two may be the first.
+#[test]
+#[ignore = "needs PostgreSQL: .ci/postgres"]
+fn a_day_whose_table_another_process_is_making_is_written_to() {
+    const DAY: u64 = 86_400;
+    let cluster = Cluster::start(&[]);
+    let settings = cluster.database("days");
+    let mut store = PostgresStore::open(&settings, 1).unwrap();
+    let held = leases(&settings, "one", 1).turn(&TERMS).unwrap();
+    let all: Vec<Shard> = (0..4).map(Shard).collect();
+    store
+        .load(&format(), Scope::Shards(&all), &mut drop)
+        .unwrap();
+    let day = START / DAY;
+    let (from, to) = (day * DAY, (day + 1) * DAY);
+    let make = format!(
+        "BEGIN; CREATE TABLE contributors_{day} PARTITION OF contributors FOR VALUES FROM ({from}) TO ({to}); \
+         SELECT pg_sleep(1); COMMIT"
+    );
+    let making = "SELECT count(*) FROM pg_locks WHERE relation = 'contributors'::regclass";
+    std::thread::scope(|scope| {
+        scope.spawn(|| cluster.sql("days", &make));
+        while cluster.sql("days", making).trim() == "0" {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(write(&mut store, &held, 1), Vec::<u16>::new());
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 
 use super::connection::Session;
 
@@ -38,8 +39,10 @@ impl Days {
                 "CREATE TABLE IF NOT EXISTS {} PARTITION OF contributors FOR VALUES FROM ({from}) TO ({to})",
                 table(day)
             );
-            session.client.batch_execute(&make).await?;
-            self.made.insert(day);
+            match session.client.batch_execute(&make).await {
+                Err(error) if !is_there(&error) => return Err(error),
+                _ => self.made.insert(day),
+            };
         }
         Ok(())
     }
@@ -91,6 +94,17 @@ impl Days {
         }
         Ok(())
     }
+}
+
+/// Whether a table could not be made because another process has just made it: `IF NOT EXISTS` does not see that before the other
+/// commits, and waits for it.
+fn is_there(error: &Error) -> bool {
+    let known = [
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::UNIQUE_VIOLATION,
+    ];
+    error.code().is_some_and(|code| known.contains(code))
 }
 
 /// The name of a day's table: no day of an epoch that anybody lives in is negative.
