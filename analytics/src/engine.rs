@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
         store: S,
     ) -> Result<Self, StoreError> {
         let mut engine = Self::new(identity, held, rules, store);
-        let restored = (engine.windows).restore(Scope::All, &mut engine.store)?;
+        let restored = (engine.windows).restore(Scope::All, 0, &mut engine.store)?;
         engine.take_up(restored);
         Ok(engine)
     }

@@ -39,7 +39,8 @@ impl<S: Store> Engine<S> {
         if new.is_empty() {
             return Ok(());
         }
-        match self.windows.restore(Scope::Shards(&new), &mut self.store) {
+        let (scope, active_ms) = (Scope::Shards(&new), self.active_ms);
+        match self.windows.restore(scope, active_ms, &mut self.store) {
             Ok(restored) => self.take_up(restored),
             Err(error) => {
                 self.let_go(&new);

@@ -164,6 +164,12 @@ impl Window {
     pub(super) fn sums(&self) -> &[Sum] {
         self.active.as_ref().map_or(&[], |active| &active.sums)
     }
+
+    /// Counts the idleness of its sums from `active_ms`.
+    pub(super) fn arrived(&mut self, active_ms: u64) {
+        let sums = self.active.iter_mut().flat_map(|active| &mut active.sums);
+        sums.for_each(|sum| sum.last_arrival_ms = active_ms);
+    }
 }
 
 impl Active {

@@ -20,13 +20,14 @@ pub(crate) struct Restored {
 
 impl Windows {
     /// Takes up the windows in `store` that are in scope, when nothing awaits a commit. Every ciphertext and every release is
-    /// checked, and none is kept in memory.
+    /// checked, and none is kept in memory. Their idleness is counted from `active_ms`: what came for them before, nobody heard.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read, is damaged, or belongs to another plan.
     pub(crate) fn restore(
         &mut self,
         scope: Scope<'_>,
+        active_ms: u64,
         store: &mut dyn Store,
     ) -> Result<Restored, StoreError> {
         let format = self.format;
@@ -58,6 +59,11 @@ impl Windows {
             releases.push((key, digest, pooled));
         }
         self.trim(self.rules.max_feeders);
+        for id in &feeders {
+            let windows = self.feeders.get_mut(id).map(|feeder| &mut feeder.windows);
+            let windows = windows.into_iter().flat_map(|windows| windows.values_mut());
+            windows.for_each(|window| window.arrived(active_ms));
+        }
         for (id, time) in loaded.times {
             if let Some(feeder) = self.feeders.get_mut(&id) {
                 feeder.time = Some(time);

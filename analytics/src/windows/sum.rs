@@ -20,7 +20,7 @@ pub(super) struct Sum {
     pub(super) changed: bool,
     /// Whether a report came since it was last considered for leaving memory.
     pub(super) used: bool,
-    /// When the last report came, in milliseconds of reach; 0 after a restart, so that idleness is counted from then on.
+    /// When the last report came, or the sum was read back, in milliseconds of reach.
     pub(super) last_arrival_ms: u64,
     /// The numbers and salts in it, while it takes reports.
     pub(super) taken: Taken,

@@ -304,6 +304,23 @@ fn idleness_closes_a_window_and_an_outage_does_not() {
     );
 }
 
+/// A process of a pool takes a window over after it has run for long. Reports that nobody heard meanwhile are sent again.
+#[test]
+fn idleness_of_a_window_that_is_taken_over_is_counted_from_then_on() {
+    let mut store = MemoryStore::default();
+    let mut before = windows();
+    for meter in 1..=3 {
+        fold_on(&mut store, &mut before, meter, 0, 1_000).unwrap();
+    }
+    store.commit(&before.transaction()).unwrap();
+    let mut after = windows();
+    let taken_ms = 100 * IDLE_MS;
+    after.restore(Scope::All, taken_ms, &mut store).unwrap();
+    let mut close = |idle_ms| close_on(&mut store, &mut after, 9, taken_ms + idle_ms).0;
+    assert_eq!(close(IDLE_MS - 1), []);
+    assert_eq!(close(IDLE_MS), [(key(0, 0), 3, 6)]);
+}
+
 #[test]
 fn by_the_wall_clock_idleness_closes_no_window_before_its_grace_is_over() {
     let mut windows = windows();
@@ -472,7 +489,7 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
     fold_on(&mut store, &mut before, 2, HOUR, 0).unwrap();
 
     let mut after = windows();
-    let released = after.restore(Scope::All, &mut store).unwrap();
+    let released = after.restore(Scope::All, 0, &mut store).unwrap();
     assert_eq!(released.releases, [(key(0, 0), Digest([9; 32]), vec![])]);
     let store = &mut store;
     assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
