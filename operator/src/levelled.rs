@@ -232,6 +232,10 @@ mod tests {
             ),
             "{few}"
         );
+        let opened = opener.open(&answer(4), 1_000).unwrap();
+        assert!((opened.sum_wh[5] - 60.0).abs() < 1e-3, "{opened:?}");
+        // Of 0, 10, 20 and 30.
+        assert!((opened.variance_wh2(5) - 125.0).abs() < 1.0, "{opened:?}");
         settings.plan.allow_levelled = false;
         let off = Opener::load(&settings).unwrap_err();
         assert!(matches!(off, LevelledRefusal::Off), "{off}");

@@ -5,18 +5,20 @@
 //! # Layout
 //! * [`Answers`]: what all came to · `areas`: transformers and a substation · `bills`: energy by tariff band
 //! * `across`: percentiles and variance across a feeder's customers · `compared`: what the evaluator compares
+//! * `levelled`: the variance and two bands again, by products without masks
 
 mod across;
 mod areas;
 mod bills;
 mod compared;
+mod levelled;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::comparison;
 use harness::scenario::{Options, Scenario, input_file};
+use harness::{comparison, levelled as products};
 use packed::layout::Layout;
 use serde::Serialize;
 use serde_json::Value;
@@ -54,6 +56,7 @@ pub(crate) struct Answers {
     pub(crate) bills: Answer,
     pub(crate) percentiles: Answer,
     pub(crate) variance: Answer,
+    pub(crate) levelled: Answer,
 }
 
 /// What every run here is made of.
@@ -84,8 +87,13 @@ pub(crate) async fn ask(
     };
     let file = input_file(options.replay.as_deref())?;
     let own = settings.clone();
-    let asked = tokio::task::spawn_blocking(move || comparison::demo::ask(&own, &file));
-    let asked = asked.await??;
+    let asked = tokio::task::spawn_blocking(move || -> Result<_> {
+        Ok((
+            comparison::demo::ask(&own, &file)?,
+            products::ask(&own, &file)?,
+        ))
+    });
+    let (asked, products) = asked.await??;
     Ok(Answers {
         areas: areas::areas(&runs).await?,
         overload: compared::overload(&asked),
@@ -93,6 +101,7 @@ pub(crate) async fn ask(
         bills: bills::bills(&runs).await?,
         percentiles: across::percentiles(&runs.in_layout(Layout::Histogram).await?),
         variance: across::variance(&runs.in_layout(Layout::Moments).await?),
+        levelled: levelled::levelled(&products),
     })
 }
 
@@ -117,7 +126,7 @@ impl Runs<'_> {
 }
 
 impl Answers {
-    fn each(&self) -> [(&'static str, &Answer); 6] {
+    fn each(&self) -> [(&'static str, &Answer); 7] {
         [
             ("areas", &self.areas),
             ("overload", &self.overload),
@@ -125,6 +134,7 @@ impl Answers {
             ("bills", &self.bills),
             ("percentiles", &self.percentiles),
             ("variance", &self.variance),
+            ("levelled", &self.levelled),
         ]
     }
 

@@ -12,6 +12,10 @@ use crate::input::Input;
 /// What the customers of a file consumed in its first intervals.
 #[derive(Debug)]
 pub(crate) struct Customers {
+    /// When the first interval begins.
+    pub(crate) start: UnixSeconds,
+    /// Length of an interval.
+    pub(crate) interval_s: u32,
     /// Of each customer and interval, in Wh, 0 where the file has nothing.
     pub(crate) wh: Vec<Vec<i64>>,
     /// The most that each can have consumed in an interval, in Wh.
@@ -48,6 +52,11 @@ impl Customers {
                 });
             }
         }
-        Ok(Self { wh, most_wh })
+        Ok(Self {
+            start,
+            interval_s,
+            wh,
+            most_wh,
+        })
     }
 }
