@@ -126,7 +126,6 @@ impl Model {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn it_answers_as_a_store_in_memory_does() {
     let cluster = Cluster::start(&[]);
     for seed in 0..12 {
@@ -158,7 +157,6 @@ fn it_answers_as_a_store_in_memory_does() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn another_deployment_layout_grid_or_version_is_refused_by_both_their_names() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("bound");
@@ -192,7 +190,6 @@ fn another_deployment_layout_grid_or_version_is_refused_by_both_their_names() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_run_that_loaded_the_store_later_has_it_alone() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("alone");
@@ -217,7 +214,6 @@ fn a_run_that_loaded_the_store_later_has_it_alone() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_days_table_is_dropped_once_its_windows_have_gone() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("days");

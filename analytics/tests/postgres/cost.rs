@@ -50,7 +50,6 @@ fn measured(store: &mut dyn Store, sums: u64, ciphertext: &Accumulator) -> Durat
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn what_a_commit_costs() {
     let ciphertext = Accumulator::new(&ADDITIVE, COEFFICIENTS);
     let bytes = ciphertext.to_packed().len();
@@ -83,7 +82,6 @@ fn what_a_commit_costs() {
 
 /// What is kept of a report once its sum is settled.
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_member_of_a_settled_sum_takes_no_more_than_twelve_bytes() {
     const FEEDERS: u64 = 40;
     const WINDOWS: u64 = 20;

@@ -100,7 +100,6 @@ fn under_load(settings: &Settings, run: u64, disturb: impl FnOnce()) {
 const WORK: Duration = Duration::from_millis(600);
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_database_that_is_killed_again_and_again_loses_nothing() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("killed");
@@ -116,7 +115,6 @@ fn a_database_that_is_killed_again_and_again_loses_nothing() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn sessions_that_the_database_ends_lose_nothing() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("ended");
@@ -133,7 +131,6 @@ fn sessions_that_the_database_ends_lose_nothing() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_synchronous_standby_that_is_promoted_has_every_acknowledged_commit() {
     let primary = Cluster::start(&["synchronous_standby_names = 'second'"]);
     // Nothing that is committed returns before there is a standby.
@@ -155,7 +152,6 @@ fn a_synchronous_standby_that_is_promoted_has_every_acknowledged_commit() {
 
 /// Somebody who cancels the wait for the standby makes the database say that it committed, with a warning. It is not believed.
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_commit_that_is_not_on_the_standby_is_not_acknowledged() {
     let primary = Cluster::start(&[]);
     let settings = primary.database("warned");
@@ -191,7 +187,6 @@ fn a_commit_that_is_not_on_the_standby_is_not_acknowledged() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_database_under_which_receipts_would_lie_is_refused() {
     let unsafe_disk = Cluster::start(&["fsync = off"]);
     let error = PostgresStore::open(&unsafe_disk.database("unsafe"), 1).unwrap_err();
@@ -224,7 +219,6 @@ fn a_database_under_which_receipts_would_lie_is_refused() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_database_that_is_not_there_is_said_by_its_name() {
     let cluster = Cluster::start(&[]);
     let mut settings = cluster.database("there");

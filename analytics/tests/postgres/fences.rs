@@ -47,7 +47,6 @@ fn shards(held: &[Lease]) -> Vec<u16> {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn members_share_and_whoever_is_gone_is_taken_over_with_greater_fences() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("shared");
@@ -101,7 +100,6 @@ fn write(store: &mut PostgresStore, held: &[Lease], contributors: u32) -> Vec<u1
 
 /// The table of a day is made by whoever writes to it first, and two may be the first.
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_day_whose_table_another_process_is_making_is_written_to() {
     const DAY: u64 = 86_400;
     let cluster = Cluster::start(&[]);
@@ -129,7 +127,6 @@ fn a_day_whose_table_another_process_is_making_is_written_to() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn what_is_not_under_a_lease_that_stands_is_not_written() {
     let cluster = Cluster::start(&[]);
     let settings = cluster.database("fenced");
@@ -181,12 +178,7 @@ fn what_is_not_under_a_lease_that_stands_is_not_written() {
 const OWNER: &str = "CIPHERWATT_OWNER";
 
 /// What a process does that owns a shard: it writes until it is told that it does not any more.
-#[test]
-#[ignore = "part of the next test"]
-fn an_owner() {
-    let Ok(place) = std::env::var(OWNER) else {
-        return;
-    };
+fn own(place: &str) {
     let (address, database) = place.split_once('/').unwrap();
     let mut settings = Settings::defaults();
     settings.analytics.postgres.address = address.to_owned();
@@ -211,15 +203,19 @@ fn signal(process: &Child, signal: rustix::process::Signal) {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn an_owner_that_was_stopped_writes_nothing_when_it_goes_on() {
+    // The process that is stopped is this very test.
+    if let Ok(place) = std::env::var(OWNER) {
+        return own(&place);
+    }
+    let this = "fences::an_owner_that_was_stopped_writes_nothing_when_it_goes_on";
     let cluster = Cluster::start(&[]);
     for round in 0..5 {
         let name = format!("stopped_{round}");
         let settings = cluster.database(&name);
         let mut store = PostgresStore::open(&settings, 2).unwrap();
         let mut owner = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "fences::an_owner", "--ignored", "--nocapture"])
+            .args(["--exact", this, "--nocapture"])
             .env(OWNER, format!("127.0.0.1:{}/{name}", cluster.port))
             .stdout(Stdio::null())
             .spawn()

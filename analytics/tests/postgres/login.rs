@@ -42,7 +42,6 @@ fn guarded() -> (Cluster, Settings, String) {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: .ci/postgres"]
 fn a_password_over_tls_lets_in_and_nothing_less_does() {
     let (_cluster, mut settings, certificate) = guarded();
     let folder = tempfile::tempdir().unwrap();
