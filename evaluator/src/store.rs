@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use redb::{
     Database, Error, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    TableError,
 };
 use service::store::{self, Fault};
 use wire::{Comparison, Digest, FeederId, Part, WindowStart};
@@ -50,7 +51,11 @@ impl Store {
         let database = store::open(&path, &store::builder(CACHE)).map_err(failed)?;
         let store = Self { path, database };
         let format = || -> Result<String, Error> {
-            let meta = store.database.begin_read()?.open_table(META)?;
+            let meta = match store.database.begin_read()?.open_table(META) {
+                // The first version wrote none.
+                Err(TableError::TableDoesNotExist(_)) => return Ok("none".to_owned()),
+                meta => meta?,
+            };
             let found = meta.get("format")?;
             Ok(found.map_or_else(String::new, |found| found.value().to_owned()))
         };

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use harness::output::write_json;
-use harness::usage::{Usage, reset_peak};
+use harness::usage::Usage;
 use serde::Serialize;
 use service::config::Settings;
 
@@ -26,10 +26,11 @@ use crate::peers::work::Work;
 use crate::ratio::Spread;
 
 /// The operations, as `--values` names them.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
     "sum",
     "maxima",
     "squares",
+    "products",
     "histogram",
     "bills",
     "tariff",
@@ -64,8 +65,7 @@ pub(crate) struct Operation {
     pub(crate) sum_bytes: Option<usize>,
     /// Keys that the server computes with, in bytes.
     pub(crate) keys_bytes: usize,
-    /// The most memory that it took: of TenSEAL's process all, of ours what is beyond what this process had before. None where the
-    /// kernel does not say.
+    /// The most memory that its process had: of ours only where it is the only operation, since what earlier ones took would be in it.
     pub(crate) memory_bytes: Option<u64>,
     /// How far the answer is from the truth: the greatest difference over the greatest true value.
     pub(crate) error: f64,
@@ -97,6 +97,7 @@ pub(crate) async fn run(
         reports: if quick { 20 } else { 100 },
         rounds: if quick { 3 } else { 10 },
     };
+    let is_alone = names.len() == 1;
     let work = Work::real(size.reports * size.rounds)?;
     let mut run = Operations {
         reports: work.readings.len(),
@@ -108,8 +109,10 @@ pub(crate) async fn run(
         eprintln!("measuring {name}");
         let (own, of) = (settings.clone(), work.clone());
         let measured = tokio::task::spawn_blocking(move || ours(&own, name, &of, size)).await?;
-        run.operations
-            .extend(measured.with_context(|| name.to_owned())?);
+        run.operations.push(Operation {
+            memory_bytes: Usage::now().peak_bytes.filter(|_| is_alone),
+            ..measured.with_context(|| name.to_owned())?
+        });
         if let Some(peer) = tenseal::peer(name) {
             match tenseal::measure((name, peer), &work, size).await {
                 Ok(measured) => run.operations.push(measured),
@@ -124,43 +127,18 @@ pub(crate) async fn run(
     Ok(run)
 }
 
-/// What we have for an operation: by additions under masks, and by products without.
-fn ours(
-    settings: &Settings,
-    name: &'static str,
-    work: &Work,
-    size: Size,
-) -> Result<Vec<Operation>> {
-    let mut measured = Vec::new();
+/// What we have for an operation: by additions under masks, or by products without.
+fn ours(settings: &Settings, name: &'static str, work: &Work, size: Size) -> Result<Operation> {
     if let Some(layout) = additive::layout(name) {
-        measured.push(with_memory(|| {
-            additive::measure(settings, (name, layout), work.clone(), size)
-        })?);
+        return additive::measure(settings, (name, layout), work.clone(), size);
     }
     if let Some(product) = levelled::product(name) {
-        measured.push(with_memory(|| {
-            levelled::measure(settings, (name, product), work, size)
-        })?);
+        return levelled::measure(settings, (name, product), work, size);
     }
     match name {
-        "bills" => measured.push(with_memory(|| bills::measure(settings, work, size))?),
-        "comparison" => measured.push(with_memory(|| compared::measure(work, size))?),
-        _ => {}
+        "bills" => bills::measure(settings, work, size),
+        _ => compared::measure(work, size),
     }
-    Ok(measured)
-}
-
-/// What `measure` measures, with the most memory that it took beyond what there was.
-fn with_memory(measure: impl FnOnce() -> Result<Operation>) -> Result<Operation> {
-    let before = reset_peak();
-    let measured = measure()?;
-    let peak = Usage::now().peak_bytes;
-    Ok(Operation {
-        memory_bytes: before
-            .zip(peak)
-            .map(|(before, peak)| peak.saturating_sub(before)),
-        ..measured
-    })
 }
 
 impl Operations {

@@ -93,4 +93,14 @@ fn a_store_of_another_format_is_named_and_left_as_it_is() {
         refused.contains("of format \"2\", and this version has 1"),
         "{refused}"
     );
+
+    // The first version's had no table for its format.
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let changes = store.database.begin_write().unwrap();
+    changes.delete_table(META).unwrap();
+    changes.commit().unwrap();
+    drop(store);
+    let refused = Store::open(folder.path()).err().unwrap().to_string();
+    assert!(refused.contains("of format \"none\""), "{refused}");
 }

@@ -33,6 +33,7 @@ use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::open::Opener;
 use crate::plan::members::Members;
+use crate::release::budget::Budget;
 use crate::release::totals::Totals;
 use crate::setup::folder;
 use ledger::ComparisonLedger;
@@ -64,8 +65,8 @@ pub(crate) struct Comparer {
     topics: Topics,
     release: release::Rules,
     future_tolerance: Duration,
-    /// Under one key, of sums that were to be compared; as many again may fail to open that were to be opened.
-    max_refusals: u32,
+    /// Of sums that were to be compared; as many again may fail to open that were to be opened.
+    budget: Budget,
     clock: SharedClock,
 }
 
@@ -104,7 +105,7 @@ impl Comparer {
             topics,
             release: settings.release.rules(settings.plan.minimum_group()),
             future_tolerance: settings.analytics.future_tolerance,
-            max_refusals: settings.operator.max_refusals,
+            budget: Budget::new(settings.operator.max_refusals),
             clock,
         })
     }

@@ -84,7 +84,10 @@ impl Comparer {
         if let Some(reason) = self.ledger.refused(&sum)? {
             return Ok(vec![self.refuse(asked, (&sum, digest), reason)]);
         }
-        let judged = match self.ledger.refusals(sum.epoch)? < self.max_refusals {
+        let counted = self.ledger.refusals(sum.epoch, &sum.feeder)?;
+        let mut rated = asked.plan.feeders.iter();
+        let is_alone = rated.all(|other| other.rating_wh.is_none() || other.feeder == sum.feeder);
+        let judged = match self.budget.allows_one(sum.epoch, counted, is_alone) {
             true => self.judge(&sum, digest, asked),
             false => Err(Reason::KeySpent),
         };
@@ -102,7 +105,8 @@ impl Comparer {
                 ])
             }
             Err(reason) => {
-                if reason.is_final() {
+                // Else nothing was decrypted, and the evaluator may show the sum as it is the next time.
+                if matches!(reason, Reason::NotOpened | Reason::MinMeters) {
                     self.ledger.refuse(&sum, reason)?;
                 }
                 Ok(vec![self.refuse(asked, (&sum, digest), reason)])
@@ -221,7 +225,15 @@ impl Comparer {
         reason: Reason,
     ) -> (String, Bytes) {
         metrics::comparison_rejected(reason);
-        tracing::warn!(feeder = %sum.feeder, window = sum.window.0, %reason, "a sum is not compared");
+        match reason {
+            Reason::KeySpent => tracing::error!(
+                feeder = %sum.feeder, window = sum.window.0, %reason,
+                "ALARM: as many sums that were to be compared did not open as operator.max_refusals allows, or as many of this feeder as it \
+                 may have of them: this one waits until that is raised. A meter of the feeder spoils its sums; `operator rotate` gives later \
+                 windows a new key"
+            ),
+            _ => tracing::warn!(feeder = %sum.feeder, window = sum.window.0, %reason, "a sum is not compared"),
+        }
         self.receipt(asked, (sum, digest), SumStatus::Rejected(reason))
     }
 

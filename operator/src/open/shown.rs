@@ -6,7 +6,7 @@ use packed::sum::without_readings;
 use wire::{Plan, Reason, Sum};
 use zeroize::Zeroizing;
 
-use super::under::{At, Under};
+use super::under::At;
 use super::{Check, Opener};
 use crate::plan::members::Members;
 
@@ -38,29 +38,24 @@ impl Opener {
         plan: &Plan,
         members: &Members,
     ) -> Result<Shown, Reason> {
-        let [masked, zeros] = [Check::Masks, Check::Zeros].map(|check| self.enforces(check));
-        let mut under = self.under(At::of(sum), plan, members)?;
-        let shape = under.encoding.shape;
-        let expected = without_readings(&shape, limbs).map_err(|_| Reason::WrongLength)?;
-        if expected != limbs {
+        let zeros = self.enforces(Check::Zeros);
+        let masks = self.masks(sum, plan, members)?;
+        let Masks {
+            encoding, sigma, ..
+        } = masks;
+        let contributors = sum.contributors();
+        let under = self.under(At::of(sum), plan, members)?;
+        let mut residues = under.decrypt(limbs, contributors)?;
+        if without_readings(&encoding.shape, limbs).as_deref() != Ok(limbs) {
             return Err(Reason::LimbOutOfRange);
         }
-        let contributors = sum.contributors();
-        let mut residues = under.decrypt(limbs, contributors)?;
-        let masks = under.masks(sum.set.iter().zip(sum.salts.iter().copied()))?;
-        if masked {
-            masks.subtract_from(&mut residues);
+        for (residue, mask) in residues.iter_mut().zip(masks.words.iter()) {
+            *residue = (*residue + RING.modulus - mask) % RING.modulus;
         }
-        let Under {
-            encoding, sigma, ..
-        } = under;
         let zeros_pass = encoding.checks_pass(&residues, contributors, sigma) || !zeros;
         let present = encoding.decode_presence(&residues, contributors, sigma);
         match (zeros_pass, present) {
-            (true, Ok(present)) => Ok(Shown {
-                present,
-                masks: self.masks(sum, plan, members)?,
-            }),
+            (true, Ok(present)) => Ok(Shown { present, masks }),
             _ => Err(Reason::NotOpened),
         }
     }

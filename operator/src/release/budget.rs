@@ -26,11 +26,11 @@ const SET_ASIDE_MS: u64 = 3_600_000;
 
 /// What the ledger has counted under a key epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     /// Over all feeders.
-    pub(super) all: u32,
+    pub(crate) all: u32,
     /// Of the feeder that is asked about.
-    pub(super) feeder: u32,
+    pub(crate) feeder: u32,
 }
 
 impl Counted {
@@ -70,14 +70,14 @@ impl SetAside {
 
 /// The refusals of all key epochs.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     most: u32,
     set_aside: BTreeMap<Key, SetAside>,
 }
 
 impl Budget {
     /// Of `most` refusals under a key epoch.
-    pub(super) fn new(most: u32) -> Self {
+    pub(crate) fn new(most: u32) -> Self {
         Self {
             most,
             set_aside: BTreeMap::new(),
@@ -103,8 +103,9 @@ impl Budget {
         taken.saturating_add(cost) <= self.left(sum.epoch, counted)
     }
 
-    /// Whether a bill may be opened, which costs one refusal if it does not open.
-    pub(super) fn allows_bill(&self, epoch: KeyEpoch, counted: Counted, is_alone: bool) -> bool {
+    /// Whether something may be opened that costs one refusal if it does not open, and is never divided: a bill, or what a comparison
+    /// shows.
+    pub(crate) fn allows_one(&self, epoch: KeyEpoch, counted: Counted, is_alone: bool) -> bool {
         let taken = if is_alone { 0 } else { counted.feeder };
         taken < self.left(epoch, counted)
     }

@@ -2,7 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod bills;
-mod budget;
+pub(crate) mod budget;
 mod churn;
 pub(crate) mod histogram;
 pub(crate) mod ledger;

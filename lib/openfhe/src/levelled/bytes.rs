@@ -1,5 +1,5 @@
 //! Reports and answers as bytes: of each polynomial the residues modulo the first prime in eight bytes each, then those modulo the
-//! second in five, little-endian. OpenFHE sees none before all were checked.
+//! second, which is a little above 2^40, in six, little-endian. OpenFHE sees none before all were checked.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
 use super::state::State;
@@ -9,7 +9,7 @@ use crate::bridge::ffi;
 use crate::context::shared;
 
 /// Bytes of a residue modulo each prime.
-const WIDTHS: [usize; 2] = [8, 5];
+const WIDTHS: [usize; 2] = [8, 6];
 
 /// Bytes of a report, and of a sum of reports.
 pub const REPORT_BYTES: usize = 2 * DIMENSION * (WIDTHS[0] + WIDTHS[1]);
@@ -144,5 +144,20 @@ impl Levelled {
             ciphertext: ciphertext.map_err(Error::thrown("rebuild a ciphertext"))?,
             state,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// OpenFHE's prime of "40 bits" is near 2^40 and above it: with five bytes, one report in eight hundred lost a bit.
+    #[test]
+    fn every_residue_fits_its_bytes() {
+        let levelled = Levelled::new().unwrap();
+        for (prime, width) in levelled.primes.iter().zip(WIDTHS) {
+            let bytes = (prime - 1).to_le_bytes();
+            assert!(bytes[width..].iter().all(|byte| *byte == 0), "{prime}");
+        }
     }
 }

@@ -13,6 +13,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{KEY_PARTS, KEY_WORDS, Levelled, LevelledError};
+#[cfg(feature = "secret")]
+use crate::{Error, EvaluationKeyError};
 use crate::files::{Form, io_error};
 
 pub(super) const FORM: Form = Form {
@@ -25,24 +27,16 @@ pub(super) const FORM: Form = Form {
 #[cfg(feature = "secret")]
 pub(crate) fn save(
     path: &Path,
-    part: impl Fn(usize) -> Result<Vec<u64>, LevelledError>,
-) -> Result<[u8; 32], LevelledError> {
-    let mut failed = None;
-    let saved = FORM.save(path, |write| {
+    part: impl Fn(usize) -> Result<Vec<u64>, Error>,
+) -> Result<[u8; 32], EvaluationKeyError> {
+    FORM.save(path, |write| {
         for index in 0..KEY_PARTS {
-            let words = part(index).unwrap_or_else(|error| {
-                failed = Some(error);
-                Vec::new()
-            });
+            let words = part(index)?;
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             write(&bytes).map_err(io_error("write", path))?;
         }
         Ok(())
-    });
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(saved?),
-    }
+    })
 }
 
 impl Levelled {

@@ -36,7 +36,7 @@ impl LevelledSecret {
     ///
     /// # Errors
     /// There is no such part, or the secret is from a file.
-    pub fn key(&self, part: usize) -> Result<Vec<u64>, LevelledError> {
+    pub fn key(&self, part: usize) -> Result<Vec<u64>, Error> {
         let _shared = shared();
         let len = ffi::levelled_key_words(&self.secret, part);
         let mut words = vec![0; len.map_err(Error::thrown("read a key"))?];
@@ -51,7 +51,7 @@ impl LevelledSecret {
     /// # Errors
     /// It cannot be written, or the secret is from a file.
     pub fn save_keys(&self, path: &Path) -> Result<[u8; 32], LevelledError> {
-        levelled::save(path, |part| self.key(part))
+        Ok(levelled::save(path, |part| self.key(part))?)
     }
 
     /// Writes the secret to a new file that only its owner can read.

@@ -1,15 +1,16 @@
 //! Sums that were refused after something of them was decrypted.
 
 use redb::{Error, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use wire::{KeyEpoch, Reason, Sum};
+use wire::{FeederId, KeyEpoch, Reason, Sum};
 
 use super::{ComparisonLedger, ComparisonLedgerError, SumKey};
+use crate::release::budget::Counted;
 
 /// Sums that are not compared, and why. What it follows from was decrypted, so it is not asked twice.
 pub(super) const REFUSED: TableDefinition<SumKey, &str> = TableDefinition::new("refused");
 
-/// By key epoch how many of them did not open.
-pub(super) const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
+/// By key epoch and feeder how many of them did not open.
+pub(super) const REFUSALS: TableDefinition<(u32, &str), u32> = TableDefinition::new("refusals");
 
 impl ComparisonLedger {
     /// Why a sum of the same window and part is not compared, if it was refused after something of it was decrypted.
@@ -29,10 +30,23 @@ impl ComparisonLedger {
     pub(in crate::comparison) fn refusals(
         &self,
         epoch: KeyEpoch,
-    ) -> Result<u32, ComparisonLedgerError> {
+        feeder: &FeederId,
+    ) -> Result<Counted, ComparisonLedgerError> {
         let read = || -> Result<_, Error> {
             let table = self.database.begin_read()?.open_table(REFUSALS)?;
-            Ok(table.get(epoch.0)?.map_or(0, |row| row.value()))
+            let mut counted = Counted::default();
+            for row in table.range((epoch.0, "")..)? {
+                let (key, count) = row?;
+                let (of_epoch, of_feeder) = key.value();
+                if of_epoch != epoch.0 {
+                    break;
+                }
+                counted.all = counted.all.saturating_add(count.value());
+                if of_feeder == feeder.as_str() {
+                    counted.feeder = count.value();
+                }
+            }
+            Ok(counted)
         };
         self.at(read())
     }
@@ -49,9 +63,10 @@ impl ComparisonLedger {
                 let key = (sum.window.0, sum.feeder.as_str(), sum.part.0);
                 changes.open_table(REFUSED)?.insert(key, reason.as_str())?;
                 let mut refusals = changes.open_table(REFUSALS)?;
-                let count = refusals.get(sum.epoch.0)?.map_or(0, |row| row.value());
+                let of = (sum.epoch.0, sum.feeder.as_str());
+                let count = refusals.get(of)?.map_or(0, |row| row.value());
                 if reason == Reason::NotOpened {
-                    refusals.insert(sum.epoch.0, count.saturating_add(1))?;
+                    refusals.insert(of, count.saturating_add(1))?;
                 }
             }
             Ok(changes.commit()?)

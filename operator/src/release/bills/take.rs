@@ -165,7 +165,7 @@ impl SumTaker {
                 all: self.ledger.refusals(epoch)?,
                 feeder: self.ledger.refusals_of(epoch, &bill.feeder)?,
             };
-            if !self.budget.allows_bill(epoch, counted, is_alone) {
+            if !self.budget.allows_one(epoch, counted, is_alone) {
                 return Ok(false);
             }
         }
