@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use service::mqtt::{self, Event, LinkError, PublishError};
-use service::{Settings, Stop, telemetry};
+use service::{Settings, Stop, StopHandle, telemetry};
 use support::{Client, TestBroker, settings, until, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use wire::GatewayId;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,10 +149,15 @@ async fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     Some((first, body))
 }
 
-/// A broker for one client that refuses every filter but `granted` while `refusing`. Then it grants all and publishes on
-/// the last one.
-async fn refusing_broker(listener: TcpListener, granted: &str, refusing: Arc<AtomicBool>) {
-    let (mut stream, _) = listener.accept().await.unwrap();
+/// A broker that refuses every filter but `granted` while `refusing`. Then it grants all and publishes on the last one.
+async fn refusing_broker(listener: TcpListener, granted: &'static str, refusing: Arc<AtomicBool>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(refuse(stream, granted, refusing.clone()));
+    }
+}
+
+async fn refuse(mut stream: TcpStream, granted: &str, refusing: Arc<AtomicBool>) {
     while let Some((first, body)) = packet(&mut stream).await {
         match first >> 4 {
             1 => stream.write_all(&[0x20, 2, 0, 0]).await.unwrap(),
@@ -186,6 +193,18 @@ async fn refusing_broker(listener: TcpListener, granted: &str, refusing: Arc<Ato
     }
 }
 
+/// What is refused is of the process: one test at a time may look at it.
+static REFUSED: Mutex<()> = Mutex::const_new(());
+
+/// Where [`health`] is asked for.
+async fn serve_health() -> (SocketAddr, StopHandle) {
+    let (handle, stop) = Stop::manual();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let settings = service::config::Metrics::default();
+    let served = telemetry::serve_metrics(listen, &settings, stop).await;
+    (served.unwrap(), handle)
+}
+
 async fn health(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -206,13 +225,10 @@ fn refused() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_subscription_is_asked_for_until_it_is_granted() {
+    let _alone = REFUSED.lock().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (_handle, stop) = Stop::manual();
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let metrics = telemetry::serve_metrics(listen, &service::config::Metrics::default(), stop)
-        .await
-        .unwrap();
+    let (metrics, _handle) = serve_health().await;
     let refusing = Arc::new(AtomicBool::new(true));
     let broker = tokio::spawn(refusing_broker(listener, "open", refusing.clone()));
     let mut client = Client::start(&settings(address), "client", &["open", "closed"]);
@@ -236,6 +252,36 @@ async fn a_refused_subscription_is_asked_for_until_it_is_granted() {
     assert_eq!(client.payloads(1).await, [b"!"]);
     let well = health(metrics).await;
     assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+    broker.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_was_refused_keeps_a_client_away_until_it_is_granted_or_not_wanted() {
+    let _alone = REFUSED.lock().await;
+    let (metrics, _handle) = serve_health().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let refusing = Arc::new(AtomicBool::new(true));
+    let broker = tokio::spawn(refusing_broker(listener, "open", refusing.clone()));
+    let mut client = Client::start_with_bulk(&settings(address), "client", &["open"]);
+    client.until_connected().await;
+    let filters = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+    for is_granted_at_last in [false, true] {
+        client
+            .publisher
+            .subscribe_bulk(filters(&["open", "closed"]));
+        let Event::Disconnected { error } = client.event().await else {
+            panic!("one subscription is refused");
+        };
+        assert!(matches!(error, LinkError::SubscriptionRefused { filter } if filter == "closed"));
+        match is_granted_at_last {
+            true => refusing.store(false, Ordering::SeqCst),
+            false => client.publisher.subscribe_bulk(filters(&["open"])),
+        }
+        assert!(matches!(client.event().await, Event::Connected));
+        let well = health(metrics).await;
+        assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+    }
     broker.abort();
 }
 

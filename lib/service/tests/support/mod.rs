@@ -90,6 +90,25 @@ impl Client {
         }
     }
 
+    /// With a second connection, which has these subscriptions; the first has none.
+    pub(crate) fn start_with_bulk(
+        settings: &service::config::Mqtt,
+        id: &str,
+        filters: &[&str],
+    ) -> Self {
+        let bulk = filters
+            .iter()
+            .map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce));
+        let (stop, stopped) = Stop::manual();
+        let (publisher, inbox) =
+            mqtt::connect_with_bulk(settings, id, Vec::new(), bulk.collect(), stopped);
+        Self {
+            publisher,
+            inbox,
+            stop,
+        }
+    }
+
     pub(crate) async fn until_connected(&mut self) {
         while !matches!(self.event().await, Event::Connected) {}
     }

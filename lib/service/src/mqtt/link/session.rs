@@ -42,8 +42,8 @@ impl Link {
 
     pub(super) fn subscribed(&mut self, ack: &SubAck) {
         let (filter, pause) = match self.subscriptions.answered(ack) {
-            // After a change of what it is subscribed to.
-            Answer::Confirmed if *self.connected.borrow() => return,
+            // After a change of what it is subscribed to, of which nothing was refused.
+            Answer::Confirmed if *self.connected.borrow() && self.said.is_empty() => return,
             Answer::Confirmed => return self.ready(),
             Answer::Old => return,
             Answer::Refused { filter, pause } => (filter, pause),
@@ -79,6 +79,9 @@ impl Link {
         }
         if self.subscriptions.is_open() {
             self.subscribe_again().await;
+        } else if !*self.connected.borrow() || !self.said.is_empty() {
+            // What was refused is not wanted any more.
+            self.ready();
         }
     }
 

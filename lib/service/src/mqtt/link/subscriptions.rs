@@ -74,6 +74,7 @@ impl Subscriptions {
         self.open.extend(new.cloned());
         if self.open.is_empty() {
             self.again = None;
+            self.refusals.set(Vec::new());
         }
         let gone = before
             .into_iter()
