@@ -257,6 +257,15 @@ fn engine(
     key: &SigningKey,
     bill_min_intervals: u32,
 ) -> Engine<MemoryStore> {
+    let (identity, held, rules) = beginning(settings, key, bill_min_intervals);
+    Engine::start(identity, &held, rules, store.clone()).unwrap()
+}
+
+fn beginning(
+    settings: &Settings,
+    key: &SigningKey,
+    bill_min_intervals: u32,
+) -> (Identity, HeldPlan, Rules) {
     let identity = Identity {
         deployment: settings.deployment.id.clone(),
         id: "analytics-1".parse().unwrap(),
@@ -280,7 +289,7 @@ fn engine(
         fingerprint_bits: 32,
     };
     let held = HeldPlan::new(plan(settings, key), Vec::new()).unwrap();
-    Engine::start(identity, &held, rules, store.clone()).unwrap()
+    (identity, held, rules)
 }
 
 fn shape() -> Shape {
@@ -356,6 +365,23 @@ fn a_bill_is_sent_once_its_period_is_settled_and_again_until_it_is_answered() {
     scene.restart();
     let again = scene.tick();
     assert!(scene.bills(&again).is_empty());
+}
+
+#[test]
+fn the_answer_to_a_bill_of_a_shard_that_another_process_has_changes_nothing() {
+    let mut scene = Scene::new();
+    let sent = scene.whole_period(&CARRIED);
+    let bill = scene.opened::<Bill>(&sent[0]).message;
+    // One of a pool, that holds nothing.
+    let (identity, held, rules) = beginning(&scene.settings, &scene.key, 1);
+    scene.engine = Engine::sharing(identity, &held, rules, scene.store.clone());
+    scene
+        .engine
+        .use_plan(scene.assigned.clone(), Arc::default());
+    scene.answer(&bill, SumStatus::Taken);
+    scene.restart();
+    let again = scene.tick();
+    assert_eq!(scene.bills(&again), sent, "its owner has not been answered");
 }
 
 #[test]

@@ -150,6 +150,10 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// [`StoreError`] where the store cannot be read; the bill is sent, and answered, again.
     pub fn bill_answered(&mut self, receipt: &BillReceipt) -> Result<(), StoreError> {
+        // Every process of a pool hears every receipt.
+        if !self.holds(self.shard(&receipt.feeder)) {
+            return Ok(());
+        }
         let of = BillOf {
             feeder: receipt.feeder.clone(),
             period: receipt.period,
