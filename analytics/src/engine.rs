@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
         store: S,
     ) -> Result<Self, StoreError> {
         let mut engine = Self::new(identity, held, rules, store);
-        let restored = (engine.windows).restore(Scope::All, 0, &mut engine.store)?;
+        let restored = (engine.windows).restore(Scope::All, &mut engine.store)?;
         engine.take_up(restored);
         Ok(engine)
     }
@@ -156,6 +156,7 @@ impl<S: Store> Engine<S> {
         active_ms: u64,
         all: bool,
     ) -> Result<bool, StoreError> {
+        self.windows.listens(active_ms);
         let enrolled = Enrolled {
             meters: &|feeder| roster.enrolled(feeder),
             has: &|feeder, number| roster.has_number(feeder, number),

@@ -132,6 +132,8 @@ pub(crate) struct Windows {
     divided: BTreeSet<SumKey>,
     /// The open sums whose ciphertext is in memory, those that were used last at the back.
     hot: VecDeque<SumKey>,
+    /// The feeders that were taken up since the last look at all windows.
+    taken_up: BTreeSet<FeederId>,
     changes: Changes,
 }
 
@@ -161,6 +163,7 @@ impl Windows {
             open: BTreeSet::new(),
             divided: BTreeSet::new(),
             hot: VecDeque::new(),
+            taken_up: BTreeSet::new(),
             changes: Changes::default(),
         }
     }

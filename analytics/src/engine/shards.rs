@@ -14,10 +14,11 @@ pub(super) type Held = BTreeMap<Shard, Fence>;
 impl<S: Store> Engine<S> {
     /// Works under these leases from now on, of which it is told after each [turn](crate::ownership::Leases::turn). What was added
     /// before is committed first; of shards that are held no more, everything is forgotten; those that are new are read from the store.
+    /// Returns whether it does: not if some of the new ones moved on while they were read.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be used. What could not be taken up is not held, and is taken up at the next call.
-    pub fn hold(&mut self, leases: &[Lease]) -> Result<(), StoreError> {
+    pub fn hold(&mut self, leases: &[Lease]) -> Result<bool, StoreError> {
         let effects = self.commit()?;
         // Already durable, so it may leave after whichever commit is next.
         self.ready = effects;
@@ -37,20 +38,21 @@ impl<S: Store> Engine<S> {
         self.held = Some(kept);
         self.let_go(&gone.into_keys().collect::<Vec<_>>());
         if new.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let (scope, active_ms) = (Scope::Shards(&new), self.active_ms);
-        match self.windows.restore(scope, active_ms, &mut self.store) {
+        self.held = Some(now);
+        match self.windows.restore(Scope::Shards(&new), &mut self.store) {
             Ok(restored) => self.take_up(restored),
             Err(error) => {
+                // It may be half of what another has changed by now.
+                let excused = self.excuse(error);
                 self.let_go(&new);
-                return Err(error);
+                return excused.map(|()| false);
             }
         }
         metrics::shards::taken(new.len());
         tracing::info!(shards = ?numbers(&new), "took shards over: went on where their owners before left off");
-        self.held = Some(now);
-        Ok(())
+        Ok(true)
     }
 
     /// The leases of a transaction's rows, and of what is answered with it.
@@ -126,8 +128,8 @@ impl<S: Store> Engine<S> {
         metrics::shards::fenced(lost.len());
         tracing::warn!(
             shards = ?numbers(lost),
-            "fenced: another process has taken these shards over, after this one was stopped, or cut off, for too long; what was not \
-             committed of them is dropped, unanswered, and sent again to their owner"
+            "fenced: another process has these shards now, since this one gave them up, or was stopped or cut off for longer than \
+             analytics.lease_ttl; what was not committed of them is dropped, unanswered, and sent again to their owner"
         );
         self.let_go(lost);
     }

@@ -87,16 +87,18 @@ impl Work {
             }
             self.version = Some(rules.assigned.plan().version);
             engine.use_plan(rules.assigned, rules.leaving);
-            if let Some(leases) = &self.leases {
-                engine.hold(leases)?;
-                self.leases = None;
-            }
             engine.fold(std::mem::take(&mut self.verdicts), rules.active_ms)?;
             self.all = match (self.all, self.commit) {
                 (true, _) => engine.tick(&rules.roster, rules.active_ms)?,
                 (false, true) => engine.close(&rules.roster, rules.active_ms, false)?,
                 (false, false) => false,
             };
+            // Last, since it may take long: what is taken over is idle from the next look on.
+            if let Some(leases) = &self.leases
+                && engine.hold(leases)?
+            {
+                self.leases = None;
+            }
         }
         self.resend.read(engine)
     }

@@ -20,14 +20,13 @@ pub(crate) struct Restored {
 
 impl Windows {
     /// Takes up the windows in `store` that are in scope, when nothing awaits a commit. Every ciphertext and every release is
-    /// checked, and none is kept in memory. Their idleness is counted from `active_ms`: what came for them before, nobody heard.
+    /// checked, and none is kept in memory. Their idleness is counted from when they are next [looked at](Windows::listens).
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read, is damaged, or belongs to another plan.
     pub(crate) fn restore(
         &mut self,
         scope: Scope<'_>,
-        active_ms: u64,
         store: &mut dyn Store,
     ) -> Result<Restored, StoreError> {
         let format = self.format;
@@ -59,11 +58,6 @@ impl Windows {
             releases.push((key, digest, pooled));
         }
         self.trim(self.rules.max_feeders);
-        for id in &feeders {
-            let windows = self.feeders.get_mut(id).map(|feeder| &mut feeder.windows);
-            let windows = windows.into_iter().flat_map(|windows| windows.values_mut());
-            windows.for_each(|window| window.arrived(active_ms));
-        }
         for (id, time) in loaded.times {
             if let Some(feeder) = self.feeders.get_mut(&id) {
                 feeder.time = Some(time);
@@ -72,10 +66,20 @@ impl Windows {
         for id in &feeders {
             self.count_contributors(id, store)?;
         }
+        self.taken_up.extend(feeders);
         Ok(Restored {
             releases,
             periods: loaded.periods,
         })
+    }
+
+    /// Counts the idleness of what was taken up from `active_ms`: nobody heard what came for it before, and it comes again.
+    pub(crate) fn listens(&mut self, active_ms: u64) {
+        for id in std::mem::take(&mut self.taken_up) {
+            let windows = self.feeders.get_mut(&id).map(|feeder| &mut feeder.windows);
+            let windows = windows.into_iter().flat_map(|windows| windows.values_mut());
+            windows.for_each(|window| window.arrived(active_ms));
+        }
     }
 
     /// Reads a feeder back that has left memory, or was never there.

@@ -20,7 +20,7 @@ pub(super) struct Sum {
     pub(super) changed: bool,
     /// Whether a report came since it was last considered for leaving memory.
     pub(super) used: bool,
-    /// When the last report came, or the sum was read back, in milliseconds of reach.
+    /// When the last report came, or it was first listened for after the sum was read back, in milliseconds of reach.
     pub(super) last_arrival_ms: u64,
     /// The numbers and salts in it, while it takes reports.
     pub(super) taken: Taken,

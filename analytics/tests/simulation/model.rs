@@ -303,8 +303,9 @@ impl Case {
             .filter(|lease| !membership.held.contains(lease));
         self.seen.takeovers += new.count() as u64;
         match engine.hold(&leases) {
-            Ok(()) => membership.held = leases,
+            Ok(true) => membership.held = leases,
             // It is told again.
+            Ok(false) => {}
             Err(_) => self.seen.failed_commits += 1,
         }
     }

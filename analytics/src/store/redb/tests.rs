@@ -324,7 +324,7 @@ fn a_damaged_file_is_refused_or_harmless() {
             fs::write(&copy, &damaged).unwrap();
             let seen = Inspection::of(&copy, true);
             let started = open(&copy).and_then(|mut store| {
-                windows().restore(Scope::All, 0, &mut store)?;
+                windows().restore(Scope::All, &mut store)?;
                 dump(&mut store)
             });
             match started {

@@ -300,7 +300,7 @@ fn a_rest_survives_a_restart_and_all_its_sums_end_together() {
     // Killed while all is held: it is released after the restart.
     let mut again = windows();
     scene.store.commit(&scene.windows.transaction()).unwrap();
-    again.restore(Scope::All, 0, &mut scene.store).unwrap();
+    again.restore(Scope::All, &mut scene.store).unwrap();
     again.set_areas(scene.plan.in_areas.clone());
     scene.windows = again;
     assert_eq!(scene.close(3).1.len(), 1);

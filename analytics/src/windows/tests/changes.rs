@@ -149,7 +149,7 @@ fn a_feeders_time_is_written_when_it_moved_and_a_restart_moves_it_only_if_its_me
     commit(&mut store, &mut windows);
 
     let mut windows = super::windows();
-    windows.restore(Scope::All, 0, &mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     assert!(windows.transaction().is_empty());
     assert_eq!(windows.feeder_time(&feeder()), Some(HOUR));
 }
@@ -173,7 +173,7 @@ fn meters_of_a_withheld_window_still_count_for_the_feeders_time_after_a_restart(
     commit(&mut store, &mut windows);
 
     let mut windows = super::windows();
-    windows.restore(Scope::All, 0, &mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     fold_on(&mut store, &mut windows, 3, 6 * HOUR, 0).unwrap();
     assert_eq!(windows.feeder_time(&feeder()), Some(6 * HOUR));
 }

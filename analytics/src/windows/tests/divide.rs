@@ -47,7 +47,7 @@ fn divide(store: &mut MemoryStore, windows: &mut Windows, part: u16) -> Division
 /// The windows as another process finds them.
 fn restarted(store: &mut MemoryStore) -> Windows {
     let mut windows = windows();
-    windows.restore(Scope::All, 0, store).unwrap();
+    windows.restore(Scope::All, store).unwrap();
     windows
 }
 

@@ -134,7 +134,7 @@ fn only_who_may_have_reported_is_looked_up() {
     // After a restart those of windows that take reports are told apart in memory again.
     commit(&mut store, &mut windows);
     let mut windows = super::windows();
-    windows.restore(Scope::All, 0, &mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     let late = fold_on(&mut store, &mut windows, 7, 0, 0);
     assert_eq!(
         (late, store.contributors),
@@ -191,7 +191,7 @@ proptest! {
                 6 => {
                     commit(&mut store, &mut frugal);
                     frugal = small();
-                    frugal.restore(Scope::All, 0, &mut store).unwrap();
+                    frugal.restore(Scope::All, &mut store).unwrap();
                 }
                 _ => {
                     let expected = fold(&mut lavish, meter, window * HOUR, 0);

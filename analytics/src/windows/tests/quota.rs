@@ -80,7 +80,7 @@ fn a_meter_that_reports_thousands_of_windows_fills_nothing_but_its_own_room() {
     assert_eq!(windows.open(), 0);
 
     let mut windows = windows_with(narrow());
-    windows.restore(Scope::All, 0, store).unwrap();
+    windows.restore(Scope::All, store).unwrap();
     honest_window_is_released(&mut windows, store, HOUR);
     let more = fold_of(&mut windows, store, 2, (9, 2_000 * HOUR), 0);
     assert_eq!(more, Err(Reason::TooManyOpen), "also after a restart");
@@ -110,7 +110,7 @@ fn a_thousand_feeders_of_one_meter_leave_room_for_the_others() {
     );
 
     let mut windows = windows_with(narrow());
-    windows.restore(Scope::All, 0, store).unwrap();
+    windows.restore(Scope::All, store).unwrap();
     honest_window_is_released(&mut windows, store, HOUR);
 }
 

@@ -37,7 +37,7 @@ fn a_late_report_is_refused_and_a_window_that_is_still_open_takes_it() {
     assert!(windows.settled(&key(0, 0), Stage::Settled));
     store.commit(&windows.transaction()).unwrap();
     let mut after = by_default();
-    after.restore(Scope::All, 0, &mut store).unwrap();
+    after.restore(Scope::All, &mut store).unwrap();
     assert_eq!(fold_on(&mut store, &mut after, 5, 0, 0), late);
     assert_eq!(after.open(), 0);
 }

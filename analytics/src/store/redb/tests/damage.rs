@@ -67,7 +67,7 @@ fn a_flipped_bit_is_noticed_at_the_start() {
         // The file is sound, and so are its rows.
         dump(&mut open(&path).unwrap()).unwrap();
         let error = windows()
-            .restore(Scope::All, 0, &mut open(&path).unwrap())
+            .restore(Scope::All, &mut open(&path).unwrap())
             .unwrap_err();
         assert_says_so(&error, what, place);
     }
@@ -79,7 +79,7 @@ fn a_flipped_bit_is_noticed_when_a_report_comes_for_the_sum_and_when_it_is_due()
     filled(&path);
     let mut windows = windows();
     let mut store = open(&path).unwrap();
-    windows.restore(Scope::All, 0, &mut store).unwrap();
+    windows.restore(Scope::All, &mut store).unwrap();
     drop(store);
     damage(&path, flip_sums);
     let mut store = open(&path).unwrap();

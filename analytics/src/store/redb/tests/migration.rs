@@ -33,7 +33,7 @@ fn assert_goes_on(path: &Path) {
     let expected = states().swap_remove(7);
     assert_eq!(dump(&mut open(path).unwrap()).unwrap(), expected);
     windows()
-        .restore(Scope::All, 0, &mut open(path).unwrap())
+        .restore(Scope::All, &mut open(path).unwrap())
         .unwrap();
 }
 
@@ -130,7 +130,7 @@ fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_wi
 
         let mut store = open(&path).unwrap();
         let mut windows = windows();
-        windows.restore(Scope::All, 0, &mut store).unwrap();
+        windows.restore(Scope::All, &mut store).unwrap();
         // Whether meter 1 was counted in them is not known any more.
         for window in [0, HOUR] {
             let refused = fold_on(&mut store, &mut windows, 1, window, 0);
