@@ -176,9 +176,9 @@ pub(crate) fn listened(settings: &Settings, plan: Option<&AssignedPlan>) -> Vec<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    fn plan_for(feeders: &[&str]) -> Plan {
+    pub(crate) fn plan_for(feeders: &[&str]) -> Plan {
         let setting = |feeder: &&str| wire::FeederPlan {
             feeder: feeder.parse().unwrap(),
             areas: None,

@@ -239,9 +239,10 @@ impl<S: Store> Engine<S> {
             metrics::committed(started.elapsed());
             failpoint::hit("analytics.after_commit");
         }
-        lost.extend(self.not_held(&transaction.leases));
+        let strays = self.not_held(&transaction.leases);
         self.fenced(&lost);
-        releases.retain(|release| !lost.contains(&self.shard(&release.key.feeder)));
+        self.let_go(&strays);
+        releases.retain(|release| self.holds(self.shard(&release.key.feeder)));
         self.windows.committed();
         self.bills.committed();
         metrics::unsettled(self.unsettled.len());

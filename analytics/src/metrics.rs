@@ -9,7 +9,7 @@ pub(crate) mod shards;
 use metrics::{counter, gauge, histogram};
 use service::{telemetry::register, warn_limited};
 use std::time::Duration;
-use wire::{Part, Reason, UnixMillis, UnixSeconds};
+use wire::{Part, Reason, Shard, UnixMillis, UnixSeconds};
 
 use handover::{HANDOVER_FEEDERS, HANDOVER_SUMS, HANDOVER_UNSETTLED, STRANDED};
 pub(crate) use handover::{handover, stranded};
@@ -222,12 +222,12 @@ pub(crate) fn committed(took: Duration) {
 
 /// Reports sealed at these times were committed at `now`. Clocks of gateways and analytics can disagree: no age is
 /// below 0.
-pub(crate) fn ages(sealed_at: &[UnixMillis], now: UnixMillis) {
+pub(crate) fn ages(sealed_at: &[(Shard, UnixMillis)], now: UnixMillis) {
     if sealed_at.is_empty() {
         return;
     }
     let age = histogram!(AGE);
-    for at in sealed_at {
+    for (_, at) in sealed_at {
         age.record(Duration::from_millis(now.0.saturating_sub(at.0)));
     }
 }

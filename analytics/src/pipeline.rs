@@ -263,6 +263,12 @@ impl Runner {
         is_usable.then_some((assigned, roster))
     }
 
+    /// Whether it can add what is sent to it: it is [`Runner::ready`], and within reach of the broker, but for a moment.
+    fn can_work(&self) -> bool {
+        let limit = self.settings.analytics.lease_ttl;
+        self.ready().is_some() && !self.uptime.is_away_for(limit)
+    }
+
     /// Goes by the newest plan.
     fn use_plan(&mut self) {
         self.assigned = self.plan.current().map(|held| self.assign(held));

@@ -10,9 +10,9 @@ use crate::store::SumKey;
 /// A report that is folded and not committed.
 #[derive(Debug)]
 pub(crate) struct Folded {
-    feeder: FeederId,
-    window: WindowStart,
-    digest: Digest,
+    pub(crate) feeder: FeederId,
+    pub(crate) window: WindowStart,
+    pub(crate) digest: Digest,
 }
 
 /// A report went into a sum. What is returned is to be told to [`committed`].

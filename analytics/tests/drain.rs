@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -13,28 +14,11 @@ use analytics::store::{
     BillKey, ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Scope, Store,
     StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
-use packed::layout::{Layout, Shape};
-use packed::{ADDITIVE, RING};
+use common::scene::{LIMIT, Scene, WINDOW, within};
 use service::config::Settings;
-use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::{Stop, StopHandle, SystemClock};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use wire::{
-    Digest, FeederId, KeyEpoch, MeterId, Opened, Part, Plan, PlanVersion, Receipt, Report,
-    RosterPage, Salt, Shard, SigningKey, Status, Topic, Topics, UnixMillis, WindowStart,
-};
-
-/// Only reached by a test that fails.
-const LIMIT: Duration = Duration::from_secs(60);
-const WINDOW: WindowStart = WindowStart(1_393_804_800);
-const SQUARE_UNIT: u64 = 1 << 14;
-
-async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(LIMIT, future)
-        .await
-        .expect("took longer than any run should")
-}
+use wire::{Digest, FeederId, MeterId, Part, PlanVersion, Shard, Status, WindowStart};
 
 /// A store whose commits the test holds back, or lets fail.
 #[derive(Clone)]
@@ -145,21 +129,14 @@ impl Store for Gate {
     }
 }
 
-/// A broker, an operator's plan and roster on it, a gateway, and analytics.
-struct Scene {
-    settings: Settings,
-    topics: Topics,
-    key: SigningKey,
-    gateway: Publisher,
-    receipts: Inbox,
+/// A scene with analytics in it.
+struct Running {
+    scene: Scene,
     stop: StopHandle,
     analytics: JoinHandle<Result<(), AnalyticsError>>,
-    _gateway_stop: StopHandle,
-    _broker_stop: StopHandle,
-    _state: TempDir,
 }
 
-impl Scene {
+impl Running {
     async fn start<S: Store + 'static>(store: impl FnOnce(&Settings) -> S) -> Self {
         Self::start_with(Settings::defaults(), store).await
     }
@@ -168,177 +145,46 @@ impl Scene {
         settings: Settings,
         store: impl FnOnce(&Settings) -> S,
     ) -> Self {
-        let scene = Self::begin(settings, store).await;
-        scene.announce_plan().await;
-        scene.announce_roster(1, 200).await;
-        scene
+        let running = Self::begin(settings, store).await;
+        running.announce(&running.plan()).await;
+        running.announce_roster(1, 200).await;
+        running
     }
 
     /// Without plan and roster.
     async fn begin<S: Store + 'static>(
-        mut settings: Settings,
+        settings: Settings,
         store: impl FnOnce(&Settings) -> S,
     ) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        settings.deployment.state_dir = state.path().to_owned();
-        settings.broker.listen = "127.0.0.1:0".parse().unwrap();
-        settings.analytics.metrics_listen = None;
-        let (broker_stop, stopped) = Stop::manual();
-        let broker = within(broker::bind(&settings)).await.unwrap();
-        settings.mqtt.address = broker.address().to_string();
-        tokio::spawn(broker.run(stopped));
-
-        let key = SigningKey::from_bytes(&[1; 32]);
-        settings.deployment.operator_key = Some(key.verifying_key());
-        let topics = Topics::new(&settings.deployment.root).unwrap();
-        service::files::state_folder(state.path(), "analytics-1").unwrap();
-        let gateway_topic = topics.receipt(&"gateway-1".parse().unwrap());
-        let (gateway_stop, stopped) = Stop::manual();
-        // It stands for the operator, too, which hears of releases and of who asks to be enrolled.
-        let sums = topics.sum(Shard(0), &"feeder-1".parse().unwrap());
-        let filters = [gateway_topic, sums, topics.analytics_enrol_filter()];
-        let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
-        let (gateway, mut receipts) = mqtt::connect(&settings.mqtt, "gateway-1", filters, stopped);
-        while !matches!(within(receipts.recv()).await.unwrap(), Event::Connected) {}
+        let scene = Scene::begin(settings).await;
+        let settings = scene.settings.clone();
+        service::files::state_folder(&settings.deployment.state_dir, "analytics-1").unwrap();
+        let store = store(&settings);
         let (stop, stopped) = Stop::manual();
-        let analytics = {
-            let (settings, store) = (settings.clone(), store(&settings));
-            let clock = SystemClock::shared();
+        let clock = SystemClock::shared();
+        let analytics =
             tokio::spawn(
                 async move { analytics::run_on(&settings, clock, stopped, None, store).await },
-            )
-        };
+            );
         Self {
-            settings,
-            topics,
-            key,
-            gateway,
-            receipts,
+            scene,
             stop,
             analytics,
-            _gateway_stop: gateway_stop,
-            _broker_stop: broker_stop,
-            _state: state,
-        }
-    }
-
-    /// The key of analytics.
-    fn identity(&self) -> SigningKey {
-        let folder = self.settings.deployment.state_dir.join("analytics-1");
-        service::files::load_or_create_signing_key(&folder.join("signing.key")).unwrap()
-    }
-
-    async fn announce_plan(&self) {
-        self.announce(&plan(&self.settings, &self.identity())).await;
-    }
-
-    async fn announce(&self, plan: &Plan) {
-        let topic = self.topics.plan();
-        let deployment = &self.settings.deployment.id;
-        let sealed = wire::seal(plan, Some(&[7; 64]), deployment, &topic, &self.key);
-        within(self.gateway.publish(topic, sealed.0, true))
-            .await
-            .unwrap();
-    }
-
-    async fn announce_roster(&self, version: u64, meters: u32) {
-        let page = RosterPage {
-            version,
-            page: 0,
-            pages: 1,
-            entries: (0..meters)
-                .map(|meter| common::entry(meter, self.key.verifying_key()))
-                .collect(),
-        };
-        let (deployment, topic) = (&self.settings.deployment.id, self.topics.roster(0));
-        let sealed = wire::seal(&page, None, deployment, &topic, &self.key);
-        within(self.gateway.publish(topic, sealed.0, true))
-            .await
-            .unwrap();
-    }
-
-    /// Waits until analytics asks to be enrolled: it receives reports from then on.
-    async fn until_asked(&mut self) {
-        loop {
-            if let Some(Event::Message(message)) = within(self.receipts.recv()).await {
-                self.receipts.ack(&message);
-                if matches!(
-                    self.topics.parse(&message.topic),
-                    Some(Topic::AnalyticsEnrol { .. })
-                ) {
-                    return;
-                }
-            }
         }
     }
 
     async fn send(&self, meter: u32) {
-        let report = Report {
-            plan_version: PlanVersion(1),
-            epoch: KeyEpoch(1),
-            feeder: "feeder-1".parse().unwrap(),
-            meter: format!("meter-{meter}").parse().unwrap(),
-            gateway: "gateway-1".parse().unwrap(),
-            window: WINDOW,
-            salt: Salt(u64::from(meter).to_be_bytes()),
-            sealed_at: UnixMillis(1),
-        };
-        let shape = Shape::new(Layout::Moments, 4).unwrap();
-        let residue = u64::from(meter) << 8;
-        let c0 = vec![residue; shape.coefficients()];
-        let mut limbs = Vec::new();
-        packed::report::pack(&ADDITIVE, &c0, &vec![residue; RING.dimension], &mut limbs).unwrap();
-        let topic = self.topics.report(Shard(0), &report.feeder, &report.meter);
-        let deployment = &self.settings.deployment.id;
-        let sealed = wire::seal(&report, Some(&limbs), deployment, &topic, &self.key);
-        within(self.gateway.publish(topic, sealed.0, false))
-            .await
-            .unwrap();
+        self.scene.send(meter, 1).await;
     }
 
     /// The meters in the next receipt, all of which are folded or duplicates.
     async fn receipt(&mut self) -> Vec<String> {
-        loop {
-            let Some(Event::Message(message)) = within(self.receipts.recv()).await else {
-                continue;
-            };
-            self.receipts.ack(&message);
-            if !matches!(
-                self.topics.parse(&message.topic),
-                Some(Topic::Receipt { .. })
-            ) {
-                continue;
-            }
-            let key = self.identity().verifying_key();
-            let opened: Opened<Receipt> = wire::decode(&message.payload, message.payload.len())
-                .unwrap()
-                .verify(&self.settings.deployment.id, &message.topic, &key)
-                .unwrap();
-            let counted = |status| matches!(status, Status::Folded | Status::Duplicate);
-            assert!(!opened.message.entries.is_empty(), "a receipt for nothing");
-            assert!(
-                opened
-                    .message
-                    .entries
-                    .iter()
-                    .all(|entry| counted(entry.status))
-            );
-            let meters = opened.message.entries.into_iter();
-            return meters.map(|entry| entry.meter.to_string()).collect();
-        }
-    }
-
-    /// Waits for a release.
-    async fn release(&mut self) {
-        loop {
-            let Some(Event::Message(message)) = within(self.receipts.recv()).await else {
-                continue;
-            };
-            self.receipts.ack(&message);
-            if matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. })) {
-                return;
-            }
-        }
+        let entries = self.scene.receipt().await.entries;
+        let counted = |status| matches!(status, Status::Folded | Status::Duplicate);
+        assert!(!entries.is_empty(), "a receipt for nothing");
+        assert!(entries.iter().all(|entry| counted(entry.status)));
+        let meters = entries.into_iter();
+        meters.map(|entry| entry.meter.to_string()).collect()
     }
 
     /// Sends a report until its receipt comes, as a gateway does: before analytics is subscribed, reports are dropped.
@@ -353,13 +199,18 @@ impl Scene {
     }
 }
 
-fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
-    let mut plan = common::plan(settings, analytics.verifying_key());
-    plan.batch = 4;
-    plan.layout = "moments".parse().unwrap();
-    plan.feeders[0].square_unit_wh2 = Some(SQUARE_UNIT);
-    plan.epochs[0].key_len = 64;
-    plan
+impl Deref for Running {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Scene {
+        &mut self.scene
+    }
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
@@ -375,9 +226,9 @@ async fn until(mut holds: impl FnMut() -> bool) {
 /// makes it void.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_which_feeders_it_has_although_the_plan_agrees() {
-    let mut scene = Scene::begin(Settings::defaults(), |_| MemoryStore::default()).await;
+    let mut scene = Running::begin(Settings::defaults(), |_| MemoryStore::default()).await;
     scene.until_asked().await;
-    scene.announce_plan().await;
+    scene.announce(&scene.plan()).await;
     scene.until_asked().await;
     scene.stop.stop();
     within(scene.analytics).await.unwrap().unwrap();
@@ -386,10 +237,10 @@ async fn it_says_which_feeders_it_has_although_the_plan_agrees() {
 /// Plan, roster and reports come in any order: what came too early is judged again, and its gateway need not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_that_come_before_plan_and_roster_are_folded_once_these_come() {
-    let mut scene = Scene::begin(Settings::defaults(), |_| MemoryStore::default()).await;
+    let mut scene = Running::begin(Settings::defaults(), |_| MemoryStore::default()).await;
     scene.until_asked().await;
     scene.send(0).await;
-    scene.announce_plan().await;
+    scene.announce(&scene.plan()).await;
     scene.send(1).await;
     scene.announce_roster(1, 2).await;
     // On a roster that is still to come.
@@ -409,16 +260,16 @@ async fn reports_that_come_before_plan_and_roster_are_folded_once_these_come() {
 async fn under_a_plan_below_the_floor_nothing_is_added() {
     let mut settings = Settings::defaults();
     settings.analytics.min_meters_floor = 16;
-    let mut scene = Scene::begin(settings, |_| MemoryStore::default()).await;
+    let mut scene = Running::begin(settings, |_| MemoryStore::default()).await;
     scene.until_asked().await;
-    scene.announce_plan().await;
+    scene.announce(&scene.plan()).await;
     scene.announce_roster(1, 2).await;
     for _ in 0..3 {
         scene.send(0).await;
         let receipt = tokio::time::timeout(Duration::from_millis(200), scene.receipt());
         assert!(receipt.await.is_err(), "15 is less than 16");
     }
-    let mut raised = plan(&scene.settings, &scene.identity());
+    let mut raised = scene.plan();
     (raised.version, raised.min_meters) = (PlanVersion(2), 16);
     scene.announce(&raised).await;
     assert_eq!(scene.receipt().await[0], "meter-0");
@@ -434,7 +285,7 @@ fn without_the_floor_reports_are_added_under_a_plan_below_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_is_committed_and_answered_before_the_end() {
     let gate = Gate::new();
-    let mut scene = Scene::start(|_| gate.clone()).await;
+    let mut scene = Running::start(|_| gate.clone()).await;
     scene.until_ready().await;
     gate.hold(true);
     let before = gate.waiting.load(Ordering::SeqCst);
@@ -456,7 +307,7 @@ async fn what_was_taken_is_committed_and_answered_before_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_delays_and_loses_nothing() {
     let gate = Gate::new();
-    let mut scene = Scene::start(|_| gate.clone()).await;
+    let mut scene = Running::start(|_| gate.clone()).await;
     scene.until_ready().await;
     gate.full.store(true, Ordering::SeqCst);
     scene.send(1).await;
@@ -484,7 +335,7 @@ async fn a_full_disk_delays_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_cannot_commit_ends_all_the_same() {
     let gate = Gate::new();
-    let mut scene = Scene::start(|_| gate.clone()).await;
+    let mut scene = Running::start(|_| gate.clone()).await;
     scene.until_ready().await;
     gate.full.store(true, Ordering::SeqCst);
     scene.send(1).await;
@@ -500,7 +351,7 @@ async fn the_default_store_is_a_locked_file() {
     let open = |settings: &Settings| {
         FileStore::open(&analytics::store_path(settings), &settings.deployment.id).unwrap()
     };
-    let mut scene = Scene::start(open).await;
+    let mut scene = Running::start(open).await;
     scene.until_ready().await;
     let (_stop, stopped) = Stop::manual();
     let second = analytics::run(&scene.settings, SystemClock::shared(), stopped, None);
@@ -519,7 +370,7 @@ async fn the_default_store_is_a_locked_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_disk_delays_answers_and_loses_nothing() {
     let gate = Gate::new();
-    let mut scene = Scene::start(|_| gate.clone()).await;
+    let mut scene = Running::start(|_| gate.clone()).await;
     scene.until_ready().await;
     gate.hold(true);
     let before = gate.waiting.load(Ordering::SeqCst);
@@ -551,7 +402,7 @@ async fn a_full_queue_delays_and_loses_nothing() {
     settings.analytics.queue_max_bytes = 1;
     settings.analytics.commit_max_reports = 2;
     settings.analytics.max_hot_sums = 0;
-    let mut scene = Scene::start_with(settings, |_| gate.clone()).await;
+    let mut scene = Running::start_with(settings, |_| gate.clone()).await;
     scene.until_ready().await;
     gate.hold(true);
     for meter in 1..40 {
@@ -579,7 +430,7 @@ async fn an_unsettled_release_is_sent_at_once_after_a_connection_is_made() {
         settings.analytics.release_retry = LIMIT * 10;
         settings
     };
-    let mut scene = Scene::start_with(settings(), |_| gate.clone()).await;
+    let mut scene = Running::start_with(settings(), |_| gate.clone()).await;
     scene.until_ready().await;
     for meter in 1..20 {
         scene.send(meter).await;
@@ -588,6 +439,6 @@ async fn an_unsettled_release_is_sent_at_once_after_a_connection_is_made() {
     scene.stop.stop();
     within(&mut scene.analytics).await.unwrap().unwrap();
     // Another broker, another connection, and the same store.
-    let mut scene = Scene::start_with(settings(), |_| gate.clone()).await;
+    let mut scene = Running::start_with(settings(), |_| gate.clone()).await;
     scene.release().await;
 }

@@ -183,7 +183,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn drop_bill(&mut self, keys: &[BillKey]) {
+    pub(super) fn drop_bill(&mut self, keys: &[BillKey]) {
         let gone = keys.iter().map(|key| (key.clone(), None));
         self.bills.changed.extend(gone);
     }

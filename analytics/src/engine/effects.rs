@@ -1,7 +1,7 @@
 //! Who the engine is, and what comes out of it.
 
 use bytes::Bytes;
-use wire::{AnalyticsId, DeploymentId, Reason, SigningKey, Topics, UnixMillis};
+use wire::{AnalyticsId, DeploymentId, Reason, Shard, SigningKey, Topics, UnixMillis};
 
 use crate::store::SumKey;
 use crate::trace;
@@ -70,8 +70,8 @@ pub struct Effects {
     pub outgoing: Vec<Outgoing>,
     /// For observers.
     pub events: Vec<Event>,
-    /// When the reports of the commit were sealed.
-    pub(crate) sealed_at: Vec<UnixMillis>,
+    /// When the reports of the commit were sealed, and the shard each is of.
+    pub(crate) sealed_at: Vec<(Shard, UnixMillis)>,
     pub(super) folded: Vec<trace::Folded>,
 }
 

@@ -103,7 +103,8 @@ impl<S: Store> Engine<S> {
                     self.add_to_bill(bill, &report, &limbs);
                 }
                 metrics::folded(part);
-                self.ready.sealed_at.push(report.sealed_at);
+                let shard = self.shard(&report.feeder);
+                self.ready.sealed_at.push((shard, report.sealed_at));
                 let deployment = &self.identity.deployment;
                 let folded = trace::folded(deployment, &report, &address.digest, part);
                 self.ready.folded.extend(folded);

@@ -135,7 +135,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Forgets all of these shards.
-    fn let_go(&mut self, shards: &[Shard]) {
+    pub(super) fn let_go(&mut self, shards: &[Shard]) {
         if shards.is_empty() {
             return;
         }
@@ -154,6 +154,9 @@ impl<S: Store> Engine<S> {
         self.ready
             .events
             .retain(|event| event.key().is_none_or(|key| !is_gone(&key.feeder)));
+        let sealed_at = &mut self.ready.sealed_at;
+        sealed_at.retain(|(shard, _)| !shards.contains(shard));
+        self.ready.folded.retain(|folded| !is_gone(&folded.feeder));
         for answers in self.answers.values_mut() {
             answers.let_go(shards);
         }
@@ -174,3 +177,6 @@ impl<S: Store> Engine<S> {
 fn numbers(shards: &[Shard]) -> Vec<u16> {
     shards.iter().map(|shard| shard.0).collect()
 }
+
+#[cfg(test)]
+mod tests;

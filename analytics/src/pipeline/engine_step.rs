@@ -75,6 +75,7 @@ pub(super) struct StepResult<S> {
 impl Work {
     /// Everything but the commit; returns the releases to send again. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Vec<Outgoing>, StoreError> {
+        let has_rules = self.rules.is_some();
         if let Some(rules) = self.rules.take() {
             if let Some(now) = rules.wall {
                 engine.set_wall(now);
@@ -93,12 +94,13 @@ impl Work {
                 (false, true) => engine.close(&rules.roster, rules.active_ms, false)?,
                 (false, false) => false,
             };
-            // Last, since it may take long: what is taken over is idle from the next look on.
-            if let Some(leases) = &self.leases
-                && engine.hold(leases)?
-            {
-                self.leases = None;
-            }
+        }
+        // Last, since it may take long. Without the rules there is nothing to go by, and all is given up.
+        if let Some(leases) = &self.leases
+            && (has_rules || leases.is_empty())
+            && engine.hold(leases)?
+        {
+            self.leases = None;
         }
         self.resend.read(engine)
     }

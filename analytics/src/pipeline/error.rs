@@ -47,6 +47,9 @@ pub enum AnalyticsError {
     /// The engine panicked.
     #[error("the engine failed")]
     Task(#[source] JoinError),
+    /// What takes turns at the leases panicked.
+    #[error("the task that takes turns at the leases failed")]
+    Turns(#[source] JoinError),
     /// What publishes receipts and releases panicked.
     #[error("the task that publishes receipts and releases failed")]
     Egress(#[source] JoinError),

@@ -94,8 +94,9 @@ impl<S: Store + 'static> Pipeline<S> {
                     self.tick = true;
                     self.runner.ask().await;
                     self.resend_if_due();
+                    Sharing::take_part(&mut self.sharing, self.runner.can_work());
                 }
-                () = Sharing::turned(&mut self.sharing) => Sharing::subscribe(self.sharing.as_ref(), &self.runner),
+                turned = Sharing::turned(&mut self.sharing) => turned.map(|()| Sharing::subscribe(self.sharing.as_ref(), &self.runner))?,
                 event = self.runner.inbox.recv(), if receives => match event {
                     Some(event) => match self.runner.handle(event) {
                         Some(report) => self.intake.receive(report, Instant::now()),
@@ -111,9 +112,7 @@ impl<S: Store + 'static> Pipeline<S> {
             Err(_) => return Err(AnalyticsError::Undrained),
         }
         self.egress.close().await?;
-        if let Some(sharing) = self.sharing {
-            sharing.close().await;
-        }
+        Sharing::close(self.sharing).await?;
         self.runner.publisher.close().await;
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! A plan and a roster as several tests begin with them: one feeder, one epoch, one analytics service.
 
+#[allow(dead_code, reason = "each test file uses a part")]
+pub(crate) mod scene;
+
 use service::config::Settings;
 use wire::{
     AnalyticsEntry, CapacityClass, EpochPlan, FeederPlan, KeyEpoch, MAX_UNIX_SECONDS, MaskKey,
