@@ -49,8 +49,9 @@ pub(crate) enum AnalyticsRefused {
     },
     /// It is in a pool, or adds on its own, and asks for the other.
     #[error(
-        "analytics service {id} is in the plan as {}: what it has receipted is in another store than what it would have then. Give          the other one another `analytics.id`, or run `operator remove analytics {id}` once its releases are settled",
-        present(.pool.as_ref())
+        "analytics service {id} is in the plan as {}: what it has receipted is in another store than what it would have then. Give \
+         the other one another `analytics.id`, or run `operator remove analytics {id}` once its releases are settled",
+        kind_of(.pool.as_ref())
     )]
     OtherKind {
         /// The id.
@@ -80,7 +81,7 @@ pub(crate) enum AnalyticsRefused {
     Full,
 }
 
-fn present(pool: Option<&AnalyticsId>) -> String {
+fn kind_of(pool: Option<&AnalyticsId>) -> String {
     pool.map_or_else(
         || "one that adds on its own".to_owned(),
         |pool| format!("a member of pool {pool}"),

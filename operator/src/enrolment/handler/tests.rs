@@ -49,8 +49,27 @@ impl Scene {
     fn says_at(&mut self, millis: u64, name: &str, seed: u8, feeders: &[&str]) {
         let mut request: AnalyticsEnrol = analytics(name, seed, feeders);
         request.issued_at = UnixMillis(millis);
+        self.asks(&request, seed);
+    }
+
+    /// The service says which pool it is to be a member of.
+    fn joins(&mut self, name: &str, seed: u8, pool: &str) {
+        let pool = Some(pool.parse().unwrap());
+        let request = AnalyticsEnrol {
+            pool,
+            ..analytics(name, seed, &[])
+        };
+        self.asks(&request, seed);
+    }
+
+    /// How many are in the pool.
+    fn members(&self) -> usize {
+        self.handler.registry.plan.plan().pool.len()
+    }
+
+    fn asks(&mut self, request: &AnalyticsEnrol, seed: u8) {
         let topic = topics().analytics_enrol(&request.id);
-        let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(seed));
+        let (payload, _) = wire::seal(request, None, &deployment(), &topic, &signing(seed));
         self.handler.handle(&topic, &payload, &mut self.schedule);
     }
 
@@ -299,6 +318,19 @@ fn a_service_that_names_a_feeder_of_the_one_for_all_needs_a_person_also_where_en
     scene.approve("other").unwrap();
     scene.look();
     assert_eq!(scene.feeders("other"), ids(&["new"]));
+    // A pool has every new feeder, too, and whoever joins it has a share of all.
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    scene.handler.automatic = true;
+    scene.joins("one", 1, "north");
+    assert_eq!((scene.members(), scene.waiting()), (1, 0));
+    scene.joins("two", 2, "north");
+    assert_eq!((scene.members(), scene.waiting()), (1, 1));
+    scene.approve("two").unwrap();
+    scene.look();
+    assert_eq!((scene.members(), scene.waiting()), (2, 0));
+    scene.joins("two", 2, "north");
+    assert_eq!((scene.members(), scene.waiting()), (2, 0), "it is one");
     // Of one that nobody would have, it is granted at once.
     let dir = tempfile::tempdir().unwrap();
     let mut scene = Scene::new(dir.path());
