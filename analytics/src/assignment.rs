@@ -49,6 +49,12 @@ impl AssignedPlan {
         Self { pool, ..self }
     }
 
+    /// As it concerns the service of these settings.
+    pub(crate) fn of(held: Arc<HeldPlan>, settings: &Settings) -> Self {
+        let analytics = &settings.analytics;
+        Self::new(held, analytics.id.clone()).in_pool(analytics.pool.clone())
+    }
+
     /// With the minimum groups that plans had before.
     pub(crate) fn with_min_meters(self, min_meters: MinMeters) -> Self {
         Self { min_meters, ..self }

@@ -185,9 +185,8 @@ impl Runner {
         let plan = PlanKeeper::open(settings, &folder)?;
         let roster =
             RosterKeeper::open(settings, &folder, RosterScope::Whole, plan.operator_key())?;
-        let assigned =
-            |held| AssignedPlan::new(held, analytics.id.clone()).in_pool(analytics.pool.clone());
-        let assigned = plan.current().map(assigned);
+        let assigned = plan.current();
+        let assigned = assigned.map(|held| AssignedPlan::of(held, settings));
         let listened = assignment::listened(settings, assigned.as_ref());
         let (publisher, inbox) = connect::connect(settings, &topics, &listened, stop);
         let mut runner = Self {

@@ -65,8 +65,7 @@ impl Runner {
     /// A plan as it concerns this service, with what is known of those before it.
     pub(super) fn assign(&mut self, held: Arc<HeldPlan>) -> Arc<AssignedPlan> {
         let min_meters = self.minimums(&held);
-        let assigned = AssignedPlan::new(held, self.settings.analytics.id.clone())
-            .in_pool(self.settings.analytics.pool.clone());
+        let assigned = AssignedPlan::of(held, &self.settings);
         Arc::new(assigned.with_min_meters(min_meters))
     }
 

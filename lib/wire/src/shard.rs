@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ids::FeederId;
+use crate::message::Areas;
 use crate::units::Digest;
 
 /// The most shards of a deployment.
@@ -15,7 +17,7 @@ impl Shard {
     /// The shard of an id among `shards`: the first eight bytes of its SHA-256, big-endian, modulo their number.
     ///
     /// A feeder in an area has the shard of that, since its sums may be added to those of others there: see
-    /// [`crate::Plan::shard`].
+    /// [`Shard::of_feeder`].
     pub fn of(id: &str, shards: u16) -> Self {
         if shards <= 1 {
             return Self(0);
@@ -24,6 +26,14 @@ impl Shard {
         let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]) % u64::from(shards);
         // It is less than a number of 16 bits.
         Self(number as u16)
+    }
+
+    /// The shard of a feeder in these areas, if it is in any: that of the largest of them, else that of its own name.
+    pub fn of_feeder(feeder: &FeederId, areas: Option<&Areas>, shards: u16) -> Self {
+        match areas {
+            Some(areas) => Self::of(areas.topmost().as_str(), shards),
+            None => Self::of(feeder.as_str(), shards),
+        }
     }
 
     /// Its number in the only form: no sign, no leading zero.

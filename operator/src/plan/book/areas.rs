@@ -106,11 +106,7 @@ impl PlanBook {
 
     /// Whether the areas that a feeder is to be in are of another shard than it is in.
     fn changes_shard(&self, setting: &FeederPlan) -> bool {
-        let name = |areas: Option<&Areas>| match areas {
-            Some(areas) => areas.topmost().to_string(),
-            None => setting.feeder.to_string(),
-        };
-        let shard = |areas| Shard::of(&name(areas), self.plan.shards);
+        let shard = |areas| Shard::of_feeder(&setting.feeder, areas, self.plan.shards);
         shard(self.areas_of(&setting.feeder)) != shard(setting.areas.as_ref())
     }
 
@@ -129,8 +125,9 @@ impl PlanBook {
         if let Some(setting) = moves {
             tracing::error!(
                 feeder = %setting.feeder,
-                "plan.areas would move a feeder to another shard, where nothing is known of its windows: it stays in the areas of the \
-                 plan. The largest area of a feeder cannot change with plan.shards above 1"
+                "plan.areas would move a feeder to another shard, where nothing is known of its windows: all feeders of its largest area \
+                 stay as the plan has them. Give the feeder the largest area again that it had, in plan.areas: with plan.shards above 1 \
+                 that cannot change"
             );
             return;
         }

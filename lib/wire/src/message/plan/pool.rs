@@ -51,10 +51,7 @@ impl Plan {
         }
         let last = self.feeder(feeder, WindowStart(u64::MAX));
         let areas = last.and_then(|setting| setting.areas.as_ref());
-        match areas {
-            Some(areas) => Shard::of(areas.topmost().as_str(), self.shards),
-            None => Shard::of(feeder.as_str(), self.shards),
-        }
+        Shard::of_feeder(feeder, areas, self.shards)
     }
 
     /// Who adds for a feeder: the analytics service that names it; else the pool; else the first service that names none. See
@@ -68,17 +65,11 @@ impl Plan {
 
     /// The key of an analytics service, if it may speak for a feeder: if it owns that, or is in the pool that does.
     pub fn key_for(&self, feeder: &FeederId, service: &AnalyticsId) -> Option<&VerifyingKey> {
-        if self.naming(feeder).is_none()
-            && let Some(pool) = self.pool.first()
-        {
-            let members = self.pool.iter().filter(|entry| entry.pool == pool.pool);
-            let mut own = members.filter(|entry| entry.analytics == *service);
-            return own.next().map(|entry| &entry.key);
-        }
+        let mut members = self.pool.iter();
+        let member = members.find(|entry| entry.analytics == *service);
+        let speaks_for = member.map_or(service, |entry| &entry.pool);
         let owner = self.owner(feeder)?;
-        let mut entries = self.analytics.iter();
-        let entry = entries.find(|entry| entry.id == *owner && entry.id == *service);
-        entry.map(|entry| &entry.key)
+        self.service_key(service).filter(|_| speaks_for == owner)
     }
 
     /// The key of an analytics service, of a pool or not.
