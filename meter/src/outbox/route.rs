@@ -1,6 +1,6 @@
 //! Which reports go where, and what moves when that changes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::Outbox;
 use super::lane::{Destination, Key, Lane};
@@ -8,27 +8,34 @@ use super::lane::{Destination, Key, Lane};
 impl Outbox {
     /// Says where the reports of each meter go, by index; `None`: there is none yet.
     pub(crate) fn route(&mut self, destinations: &[Option<Destination>]) {
-        let known: BTreeSet<&Destination> = destinations.iter().flatten().collect();
-        let limits = self.limits.pace.shared_by(known.len());
-        let lanes = std::iter::once(None).chain(known.into_iter().cloned().map(Some));
-        let lanes: Vec<Lane> = lanes.map(|to| Lane::new(to, &limits)).collect();
+        let counted = self.limits.meters.min(destinations.len());
+        // The lane without a destination is the first in order, too.
+        let mut meters = BTreeMap::from([(&None, 0)]);
+        for (index, to) in destinations.iter().enumerate() {
+            *meters.entry(to).or_default() += usize::from(index < counted);
+        }
+        let pace = &self.limits.pace;
+        let lane = |(to, meters): (&Option<Destination>, usize)| {
+            let mut lane = Lane::new(to.clone(), &pace.share_of(meters, counted));
+            lane.meters = meters;
+            lane
+        };
+        let lanes: Vec<Lane> = meters.into_iter().map(lane).collect();
         let mut old_lanes = std::mem::replace(&mut self.lanes, lanes);
         // Where each lane is now; `None`: nothing goes to its destination any more.
         let mut stays = vec![None; old_lanes.len()];
         for (new, lane) in self.lanes.iter_mut().enumerate() {
             if let Some(old) = old_lanes.iter().position(|old| old.to == lane.to) {
+                let meters = lane.meters;
                 std::mem::swap(lane, &mut old_lanes[old]);
+                lane.set_limits(&pace.share_of(meters, counted));
+                lane.meters = meters;
                 stays[old] = Some(new);
             }
-            lane.set_limits(&limits);
-            lane.meters = 0;
         }
         let position = |to: &Option<Destination>| self.lanes.iter().position(|lane| lane.to == *to);
         let routes = destinations.iter().map(|to| position(to).unwrap_or(0));
         let old_routes = std::mem::replace(&mut self.routes, routes.collect());
-        for lane in self.routes.iter().take(self.limits.meters) {
-            self.lanes[*lane].meters += 1;
-        }
         let old_lane = |key: &Key| stays[old_routes.get(key.0).copied().unwrap_or(0)];
         let mut moved: Vec<(Key, Option<usize>)> = (self.reports.keys())
             .map(|key| (*key, old_lane(key)))

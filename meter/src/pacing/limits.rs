@@ -32,13 +32,14 @@ impl Limits {
         }
     }
 
-    /// The bounds of each of `destinations`: an equal share, so that together they keep within these whatever becomes
-    /// of one of them. Each may send at least one report.
+    /// The bounds of a destination of `meters` of the gateway's `all`: its share, so that together destinations keep within these
+    /// whatever becomes of one of them. Each may send at least one report.
     #[must_use]
-    pub(crate) fn shared_by(&self, destinations: usize) -> Self {
+    pub(crate) fn share_of(&self, meters: usize, all: usize) -> Self {
+        let share = |whole: usize| whole.saturating_mul(meters) / all.max(1);
         Self {
-            reports: (self.reports / destinations.max(1)).max(1),
-            bytes: self.bytes / destinations.max(1),
+            reports: share(self.reports).max(1),
+            bytes: share(self.bytes),
             ..self.clone()
         }
     }

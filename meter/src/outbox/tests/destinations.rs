@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use wire::{Digest, Status, WindowStart};
+use wire::{Digest, Shard, Status, WindowStart};
 
 use super::{batch, folded, limits, outdated, sealed, to};
 use crate::batch::Batch;
@@ -181,6 +181,25 @@ fn reports_without_a_destination_wait_until_the_plan_names_one() {
     outbox.route(&[to("analytics-2"), to("analytics-1")]);
     assert_eq!(outbox.pop_due(0), Some((sealed(1, 1), true)));
     assert_eq!((outbox.unreceipted(), outbox.under_way()), (2, 2));
+}
+
+/// A shard with one meter of the gateway needs no room that another with nine could use.
+#[test]
+fn the_pace_of_a_destination_is_by_its_meters() {
+    let mut outbox = Outbox::new(limits(1_000, 10));
+    let shard = |number| {
+        let to = to("north");
+        to.map(|to| Destination {
+            shard: Shard(number),
+            ..to
+        })
+    };
+    let by_shard = |meter: usize| shard(u16::from(meter > 0));
+    outbox.route(&(0..10).map(by_shard).collect::<Vec<_>>());
+    assert_eq!([0, 9].map(|meter| outbox.room_sealed(meter)), [1, 9]);
+    let moved = |meter: usize| shard(u16::from(meter > 4));
+    outbox.route(&(0..10).map(moved).collect::<Vec<_>>());
+    assert_eq!([0, 9].map(|meter| outbox.room_sealed(meter)), [5, 5]);
 }
 
 #[test]
