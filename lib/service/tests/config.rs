@@ -733,6 +733,11 @@ fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_th
     let one = "analytics.max_feeders = 1\n";
     let feeders = "analytics.feeders = [\"a\", \"b\"]";
     let listen = "broker.metrics_listen = \"127.0.0.1:1883\"";
+    let [connect, statement, idle] = [
+        "analytics.postgres.connect_timeout = \"1s\"",
+        "analytics.postgres.statement_timeout = \"1m\"",
+        "analytics.postgres.idle_in_transaction_timeout = \"1m\"",
+    ];
     contradictions(&[
         ("", "mqtt.backoff_max = \"1ms\"", "mqtt.backoff_min"),
         ("", packet, "broker.max_payload_bytes"),
@@ -740,6 +745,11 @@ fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_th
         ("", delay, "analytics.commit_min_delay"),
         ("", "analytics.retention = \"1m\"", "analytics.grace"),
         (one, feeders, "analytics.max_feeders"),
+        ("", "analytics.lease_ttl = \"20s\"", "analytics.pool"),
+        ("", "analytics.lease_renew = \"1s\"", "analytics.pool"),
+        ("", connect, "analytics.store"),
+        ("", statement, "analytics.store"),
+        ("", idle, "analytics.store"),
         (
             "",
             "analytics.max_open_windows = 2047",

@@ -26,6 +26,9 @@ pub(super) fn find(
         "analytics.postgres.ca_file",
         "analytics.postgres.certificate_file",
         "analytics.postgres.key_file",
+        "analytics.postgres.connect_timeout",
+        "analytics.postgres.statement_timeout",
+        "analytics.postgres.idle_in_transaction_timeout",
     ]
     .map(|key| {
         pair(
@@ -33,6 +36,14 @@ pub(super) fn find(
             key,
             "analytics.store",
             "no database would be used: set analytics.store = \"postgres\", or leave it out",
+        )
+    });
+    let alone = ["analytics.lease_ttl", "analytics.lease_renew"].map(|key| {
+        pair(
+            settings.analytics.pool.is_none() && given(key),
+            key,
+            "analytics.pool",
+            "a process that shares with nobody has no leases: set analytics.pool, or leave it out",
         )
     });
     let wrong = [
@@ -57,5 +68,5 @@ pub(super) fn find(
         plain(postgres.ca_file.is_some(), "analytics.postgres.ca_file"),
         plain(certificate, "analytics.postgres.certificate_file"),
     ];
-    unused.into_iter().chain(wrong)
+    unused.into_iter().chain(alone).chain(wrong)
 }
