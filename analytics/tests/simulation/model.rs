@@ -144,6 +144,8 @@ struct Service {
     /// Reports that were verified under the plan of then and are not folded yet.
     verified: Verdicts,
     sum_receipts: Vec<SumReceipt>,
+    /// When the process began to count its milliseconds of reach, of which each has its own.
+    since_ms: u64,
     /// How far the feeder is handed over by the plan it has.
     stage: Stage,
     /// In a pool.
@@ -187,6 +189,7 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
                 reports: Vec::new(),
                 verified: Vec::new(),
                 sum_receipts: Vec::new(),
+                since_ms: 0,
                 stage,
                 membership: None,
             })
@@ -331,6 +334,7 @@ impl Case {
     /// A new process on what the last one committed.
     fn restart(&mut self, index: usize) -> Result<(), String> {
         self.services[index].engine = None;
+        self.services[index].since_ms = self.active_ms;
         self.services[index].verified.clear();
         self.services[index]
             .durable
@@ -534,7 +538,7 @@ impl Case {
         receipts: &[SumReceipt],
         verdicts: Verdicts,
     ) -> Result<(), String> {
-        let active_ms = self.active_ms;
+        let active_ms = self.active_ms - self.services[index].since_ms;
         let engine = self.engine(index);
         let apply = || -> Result<(), StoreError> {
             for receipt in receipts {
