@@ -64,7 +64,8 @@ pub trait Leases: Send {
     /// [`StoreError`] where the store is out of reach. What the member holds is unknown then; whatever it writes is fenced.
     fn turn(&mut self, terms: &Terms) -> Result<Vec<Lease>, StoreError>;
 
-    /// Gives up all leases, and is not alive any more: at a clean stop, after the last commit.
+    /// Gives up all leases, and is not alive any more: at a clean stop, after the last commit, and while the process cannot add. Until
+    /// somebody takes them, what was added under them can still be committed.
     ///
     /// # Errors
     /// [`StoreError`]; they end by themselves then.

@@ -17,35 +17,6 @@ pub(super) fn find(
         let mend = "it is only used with TLS: set analytics.postgres.tls = true, or leave it out";
         pair(given && !postgres.tls, key, "analytics.postgres.tls", mend)
     };
-    let unused = [
-        "analytics.postgres.address",
-        "analytics.postgres.database",
-        "analytics.postgres.user",
-        "analytics.postgres.password_file",
-        "analytics.postgres.tls",
-        "analytics.postgres.ca_file",
-        "analytics.postgres.certificate_file",
-        "analytics.postgres.key_file",
-        "analytics.postgres.connect_timeout",
-        "analytics.postgres.statement_timeout",
-        "analytics.postgres.idle_in_transaction_timeout",
-    ]
-    .map(|key| {
-        pair(
-            !used && given(key),
-            key,
-            "analytics.store",
-            "no database would be used: set analytics.store = \"postgres\", or leave it out",
-        )
-    });
-    let alone = ["analytics.lease_ttl", "analytics.lease_renew"].map(|key| {
-        pair(
-            settings.analytics.pool.is_none() && given(key),
-            key,
-            "analytics.pool",
-            "a process that shares with nobody has no leases: set analytics.pool, or leave it out",
-        )
-    });
     let wrong = [
         pair(
             used && given("analytics.store_file"),
@@ -68,5 +39,42 @@ pub(super) fn find(
         plain(postgres.ca_file.is_some(), "analytics.postgres.ca_file"),
         plain(certificate, "analytics.postgres.certificate_file"),
     ];
-    unused.into_iter().chain(alone).chain(wrong)
+    unused(settings, given).chain(wrong)
+}
+
+/// Settings of a database, or of a pool, where there is none.
+fn unused(
+    settings: &Settings,
+    given: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = Option<Conflict>> {
+    let database = [
+        "analytics.postgres.address",
+        "analytics.postgres.database",
+        "analytics.postgres.user",
+        "analytics.postgres.password_file",
+        "analytics.postgres.tls",
+        "analytics.postgres.ca_file",
+        "analytics.postgres.certificate_file",
+        "analytics.postgres.key_file",
+        "analytics.postgres.connect_timeout",
+        "analytics.postgres.statement_timeout",
+        "analytics.postgres.idle_in_transaction_timeout",
+    ]
+    .map(|key| {
+        pair(
+            settings.analytics.store == StoreKind::File && given(key),
+            key,
+            "analytics.store",
+            "no database would be used: set analytics.store = \"postgres\", or leave it out",
+        )
+    });
+    let alone = ["analytics.lease_ttl", "analytics.lease_renew"].map(|key| {
+        pair(
+            settings.analytics.pool.is_none() && given(key),
+            key,
+            "analytics.pool",
+            "a process that shares with nobody has no leases: set analytics.pool, or leave it out",
+        )
+    });
+    database.into_iter().chain(alone)
 }
