@@ -5,8 +5,8 @@
 //!   session waits for the disk, and for the synchronous standbys, before it says so. A warning counts as a failure: a
 //!   database that stopped waiting for its standby warns, and says that it committed.
 //! * A database that is out of reach is a slow disk: the commit fails, nothing is answered, and the same commit is made
-//!   again once there is a connection. Whether it had taken effect does not matter, since every row is absolute. It
-//!   waits for what an earlier connection may have left under way.
+//!   again once there is a connection. Whether it had taken effect does not matter, since every row is absolute; but it
+//!   may not do so later, after the next commit. So the sessions that this run had before are ended first.
 //! * A standby that is promoted is found by its taking writes.
 //! * Where no leases are given, the store is that of the run which loaded it last: an earlier one writes nothing any more.
 //!
@@ -26,10 +26,12 @@ mod attempt;
 mod blocks;
 mod columns;
 mod commit;
+mod connect;
 mod connection;
 mod days;
 mod durable;
 mod fault;
+mod heard;
 mod leases;
 mod load;
 mod migrate;
@@ -43,8 +45,8 @@ use days::Days;
 use fault::corrupt;
 pub use leases::PostgresLeases;
 
-/// As long as any start may take, in times of a statement.
-const LONG: u32 = 100;
+/// For how long nothing may be heard of the database at a start, in times of a statement: it sorts all there is.
+const LONG: u32 = 20;
 
 /// A durable store in a database.
 #[derive(Debug)]
@@ -68,7 +70,8 @@ impl PostgresStore {
     /// [`StoreError`]: out of reach, no account there, of another deployment or a newer version, or with settings under which what
     /// it says is committed is not.
     pub fn open(settings: &Settings, run: u64) -> Result<Self, StoreError> {
-        let mut connection = Connection::new(settings, "cipherwatt analytics")?;
+        let mut connection =
+            Connection::new(settings, &format!("cipherwatt analytics {run:016x}"))?;
         let place = connection.place();
         let deployment = settings.deployment.id.as_str();
         let opened = connection.run("open", LONG, async |session| {

@@ -9,5 +9,7 @@ mod conformance;
 mod cost;
 mod faults;
 mod fences;
+mod late;
+mod line;
 mod login;
 mod rows;

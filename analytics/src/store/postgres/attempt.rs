@@ -1,6 +1,7 @@
 //! Writing: attempts at a commit, and what can wait.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::time::{Duration, Instant};
 
 use wire::Shard;
@@ -22,9 +23,15 @@ impl PostgresStore {
         let place = self.place();
         let run = self.own.then_some(self.run);
         let (numbers, days, uncertain) = (&mut self.numbers, &mut self.days, &mut self.uncertain);
-        let proof = self.connection.run("write to", 6, async |session| {
-            if *uncertain {
-                commit::settle_down(session, share).await?;
+        let proof = self.connection.run("write to", 1, async |session| {
+            if *uncertain && !commit::end_earlier(session).await? {
+                return Ok(Err(StoreError::Io {
+                    operation: "write to",
+                    path: place.clone(),
+                    source: io::Error::other(
+                        "a session of a commit that was given up has not ended yet",
+                    ),
+                }));
             }
             commit::name(session, share, numbers).await?;
             let stored = Stored::read(session, share, numbers).await?;
@@ -66,7 +73,7 @@ impl PostgresStore {
         }
         self.bytes.1 = Some(now);
         let days = &mut self.days;
-        let looked = self.connection.run("read", 4, async |session| {
+        let looked = self.connection.run("read", 1, async |session| {
             for day in due {
                 days.drop(session, day).await?;
             }

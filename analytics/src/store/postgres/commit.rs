@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio_postgres::Error;
-use tokio_postgres::types::ToSql;
 use wire::{FeederId, Shard};
 
 use super::blocks::{Contributors, Seat};
@@ -23,11 +22,21 @@ const BLOCKS: &str = "SELECT c.feeder, c.start, c.block FROM contributors c \
 
 const SEATS: &str = "SELECT feeder, meter, seat FROM seats WHERE feeder = ANY($1::integer[])";
 
-/// What a statement in flight locks: one that was sent over a connection before, and of which it is not known what became.
-const SETTLE_DOWN: [&str; 2] = [
-    "SELECT shard FROM leases WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE",
-    "SELECT run FROM store FOR UPDATE",
-];
+/// The sessions that this run had before, which are named as this one is.
+macro_rules! earlier_sessions {
+    () => {
+        " FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user \
+          AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+    };
+}
+
+/// Ends them, and waits for their end, up to two seconds each.
+const END: &str = concat!(
+    "SELECT pg_terminate_backend(pid, 2000)",
+    earlier_sessions!()
+);
+
+const LEFT: &str = concat!("SELECT count(*)", earlier_sessions!());
 
 /// Learns the short names of the feeders that a commit writes.
 pub(super) async fn name(
@@ -185,17 +194,18 @@ fn rows(
     Ok(())
 }
 
-/// Waits until nothing is under way any more that was sent under these leases.
-pub(super) async fn settle_down(session: &mut Session<'_>, share: &Share<'_>) -> Result<(), Error> {
-    let shards: Vec<i16> = share
-        .leases()
-        .map(|(shard, _)| shard.0.cast_signed())
-        .collect();
-    let parameters: [&[&(dyn ToSql + Sync)]; 2] = [&[&shards], &[]];
-    for (text, parameters) in SETTLE_DOWN.into_iter().zip(parameters) {
-        session.client.query(text, parameters).await?;
-    }
-    Ok(())
+/// Ends what was sent over an earlier connection, and may not even have begun: returns whether no statement of it can come any more. Locks
+/// would not do, since one that has not begun holds none.
+pub(super) async fn end_earlier(session: &mut Session<'_>) -> Result<bool, Error> {
+    let changes = session.client.transaction().await?;
+    // That a session has ended by itself meanwhile is a warning.
+    changes
+        .batch_execute("SET LOCAL client_min_messages = error")
+        .await?;
+    changes.query(END, &[]).await?;
+    changes.commit().await?;
+    let left: i64 = session.client.query_one(LEFT, &[]).await?.try_get(0)?;
+    Ok(left == 0)
 }
 
 /// What came of the statement.

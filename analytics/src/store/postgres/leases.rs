@@ -25,8 +25,13 @@ impl PostgresLeases {
     /// # Errors
     /// [`StoreError::Io`] if this machine has no room for it.
     pub fn new(settings: &Settings, member: Member) -> Result<Self, StoreError> {
+        let mut settings = settings.clone();
+        // What takes longer has lost them, and turns to another server.
+        let analytics = &mut settings.analytics;
+        let limit = analytics.postgres.statement_timeout;
+        analytics.postgres.statement_timeout = limit.min(analytics.lease_ttl);
         Ok(Self {
-            connection: Connection::new(settings, "cipherwatt analytics leases")?,
+            connection: Connection::new(&settings, "cipherwatt analytics leases")?,
             member,
         })
     }

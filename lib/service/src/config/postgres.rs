@@ -43,7 +43,7 @@ pub struct Postgres {
     /// PEM file of that certificate's key, which only its owner may read.
     #[serde(with = "text::path")]
     pub key_file: Option<PathBuf>,
-    /// How long connecting to one of the addresses may take.
+    /// How long connecting to one of the addresses may take, login included.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// How long a statement may take before the database ends it.
