@@ -22,6 +22,7 @@ use wire::{
 mod bill;
 mod checked;
 mod error;
+mod fit;
 mod format;
 mod lease;
 mod memory;

@@ -31,7 +31,7 @@ pub enum AnalyticsError {
     /// The plan's windows or layout are no longer those the process started with.
     #[error(
         "plan version {version} changes the windows or the layout, under which no stored sum could be read: \
-         start again with another `analytics.store_file`"
+         start again with another `analytics.store_file` or `analytics.postgres.database`"
     )]
     PlanChanged {
         /// The new plan's version.

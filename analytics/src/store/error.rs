@@ -1,7 +1,7 @@
 //! Why a store refuses.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wire::{FeederId, MeterId, WindowStart};
 
@@ -20,13 +20,14 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// Another process has the file open.
+    /// Another process has the file open, or has the database: processes share one as a pool, and no otherwise.
     #[error(
-        "the store {path} is in use by another process: stop that one, or give this one another `analytics.id` and store",
+        "the store {path} is in use by another process: stop that one, or give this one another `analytics.id` and store, or \
+         make them share a database as one `analytics.pool`; a pool that was killed has it until `analytics.lease_ttl` is over",
         path = path.display()
     )]
     InUse {
-        /// The file.
+        /// The file, or the database.
         path: PathBuf,
     },
     /// The file was damaged after it was written.
@@ -43,8 +44,8 @@ pub enum StoreError {
     /// A stored sum or release is not what was stored.
     #[error(
         "the stored {what} of part {part} of window {window} of feeder {feeder} is damaged ({problem}): \
-         restore a copy of the store made by the same process since; without one, start with another `analytics.store_file`, \
-         and the reports that only this one has are in no total",
+         restore a copy of the store made by the same process since; without one, start with another `analytics.store_file` or \
+         `analytics.postgres.database`, and the reports that only this one has are in no total",
         part = key.part, window = key.window, feeder = key.feeder
     )]
     Damaged {
@@ -58,8 +59,8 @@ pub enum StoreError {
     /// What is kept of a billed meter is not what was stored.
     #[error(
         "what is stored of the bill of meter {meter} on feeder {feeder} from {period} is damaged: restore a copy of the store made \
-         by the same process since; without one, start with another `analytics.store_file`, and the reports that only this one \
-         has are in no total and no bill"
+         by the same process since; without one, start with another `analytics.store_file` or `analytics.postgres.database`, and the \
+         reports that only this one has are in no total and no bill"
     )]
     DamagedBill {
         /// The feeder.
@@ -77,15 +78,15 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The database takes nothing from this process.
+    /// The database takes nothing from this process, or what it takes may be lost.
     #[error(
-        "the database {path} refuses this process: {problem}; docs/operations.md says how to set one up",
+        "the database {path} cannot be used: {problem}; docs/operations.md says how to set one up",
         path = path.display()
     )]
     Refused {
         /// The database.
         path: PathBuf,
-        /// What it said.
+        /// What it said, or how it is set.
         problem: String,
     },
     /// The file was written in another format, so its rows would mean something else.
@@ -135,6 +136,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A store that is of `found` where this process is of `expected`.
+    pub(super) fn mismatch(
+        path: &Path,
+        what: &'static str,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Mismatch {
+            path: path.to_owned(),
+            what,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+
     /// Whether trying again may help: the file is as it should be, and only the medium or another process is in the
     /// way.
     #[must_use]

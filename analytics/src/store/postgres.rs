@@ -8,7 +8,8 @@
 //!   again once there is a connection. Whether it had taken effect does not matter, since every row is absolute; but it
 //!   may not do so later, after the next commit. So the sessions that this run had before are ended first.
 //! * A standby that is promoted is found by its taking writes.
-//! * Where no leases are given, the store is that of the run which loaded it last: an earlier one writes nothing any more.
+//! * Where no leases are given, the store is that of the run which loaded it last: an earlier one writes nothing any more. Nor does
+//!   one once a pool has it; and while a pool has leases, none that is alone starts.
 //!
 //! One connection is enough: the engine does one thing at a time. Leases have another, so that a commit does not hold them up.
 
@@ -18,7 +19,6 @@ use std::time::Instant;
 use service::Settings;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use wire::{FeederId, WindowStart};
 
 use super::StoreError;
 
@@ -38,12 +38,13 @@ mod migrate;
 mod read;
 mod share;
 mod store;
-use blocks::Contributors;
+mod window;
 use columns::Numbers;
 use connection::{Connection, Session};
 use days::Days;
 use fault::corrupt;
 pub use leases::PostgresLeases;
+use window::Looked;
 
 /// For how long nothing may be heard of the database at a start, in times of a statement: it sorts all there is.
 const LONG: u32 = 20;
@@ -61,6 +62,7 @@ pub struct PostgresStore {
     /// Whether a commit was sent of which it is not known what became.
     uncertain: bool,
     bytes: (u64, Option<Instant>),
+    looked: Option<Looked>,
 }
 
 impl PostgresStore {
@@ -100,15 +102,21 @@ impl PostgresStore {
         let newest = migrate::newest();
         if version > newest {
             let expected = format!("{newest} or less");
-            return Err(mismatch(
+            let version = version.to_string();
+            return Err(StoreError::mismatch(
                 &place,
                 "schema version",
-                &version.to_string(),
-                &expected,
+                version,
+                expected,
             ));
         }
         if found != deployment {
-            return Err(mismatch(&place, "deployment", &found, deployment));
+            return Err(StoreError::mismatch(
+                &place,
+                "deployment",
+                found,
+                deployment,
+            ));
         }
         Ok(Self {
             connection,
@@ -118,6 +126,7 @@ impl PostgresStore {
             days: Days::default(),
             uncertain: false,
             bytes: (0, None),
+            looked: None,
         })
     }
 
@@ -176,37 +185,5 @@ impl PostgresStore {
         let rows = self.rows(statement, parameters)?;
         let read = rows.first().map(read).transpose();
         read.map_err(|problem| corrupt(&self.place(), problem))
-    }
-
-    fn contributors_of(
-        &mut self,
-        feeder: &FeederId,
-        window: WindowStart,
-    ) -> Result<Contributors, StoreError> {
-        let rows = self.rows(
-            read::CONTRIBUTORS,
-            &[&feeder.as_str(), &window.0.cast_signed()],
-        )?;
-        let mut contributors = Contributors::default();
-        for row in rows {
-            let read = row.try_get(0).map_err(|error| error.to_string());
-            read.and_then(|block| contributors.read(block))
-                .map_err(|problem| corrupt(&self.place(), problem))?;
-        }
-        Ok(contributors)
-    }
-}
-
-fn mismatch(
-    place: &std::path::Path,
-    what: &'static str,
-    found: &str,
-    expected: &str,
-) -> StoreError {
-    StoreError::Mismatch {
-        path: place.to_owned(),
-        what,
-        found: found.to_owned(),
-        expected: expected.to_owned(),
     }
 }

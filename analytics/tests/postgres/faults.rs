@@ -190,7 +190,7 @@ fn a_commit_that_is_not_on_the_standby_is_not_acknowledged() {
 fn a_database_under_which_receipts_would_lie_is_refused() {
     let unsafe_disk = Cluster::start(&["fsync = off"]);
     let error = PostgresStore::open(&unsafe_disk.database("unsafe"), 1).unwrap_err();
-    assert!(error.to_string().contains("fsync off"), "{error}");
+    assert!(error.to_string().contains("fsync is off"), "{error}");
     let primary = Cluster::start(&[]);
     let mut settings = primary.database("asynchronous");
     let standby = Cluster::follow(&primary, "second");
@@ -211,9 +211,31 @@ fn a_database_under_which_receipts_would_lie_is_refused() {
             ),
         }
     };
-    assert!(matches!(error, StoreError::Mismatch { .. }), "{error}");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     assert!(
         error.to_string().contains("synchronous_standby_names"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_database_that_is_set_so_while_it_is_used_is_left() {
+    let cluster = Cluster::start(&[]);
+    let mut store = PostgresStore::open(&cluster.database("set"), 1).unwrap();
+    store.load(&format(), Scope::All, &mut drop).unwrap();
+    cluster.set("fsync = off");
+    while cluster.sql("set", "SHOW fsync") == "on" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let transaction = Transaction {
+        times: vec![(key(0, 0, 0).feeder, 1)],
+        ..Transaction::default()
+    };
+    // It is looked at after the first commit, and from time to time.
+    store.commit(&transaction).unwrap();
+    let error = store.commit(&transaction).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Refused { problem, .. } if problem.contains("fsync")),
         "{error}"
     );
 }

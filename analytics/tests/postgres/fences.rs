@@ -21,7 +21,7 @@ const TERMS: Terms = Terms {
     ttl: Duration::from_millis(1500),
 };
 
-fn leases(settings: &Settings, id: &str, run: u64) -> PostgresLeases {
+pub(crate) fn leases(settings: &Settings, id: &str, run: u64) -> PostgresLeases {
     let member = Member {
         id: id.parse().unwrap(),
         run,
@@ -30,7 +30,7 @@ fn leases(settings: &Settings, id: &str, run: u64) -> PostgresLeases {
 }
 
 /// Feeder 0 is in shard 0, feeder 1 in shard 1.
-fn leased(held: &[Lease]) -> Leased {
+pub(crate) fn leased(held: &[Lease]) -> Leased {
     let leases: BTreeMap<Shard, Fence> = held
         .iter()
         .map(|lease| (lease.shard, lease.fence))

@@ -7,9 +7,13 @@
 mod cluster;
 mod conformance;
 mod cost;
+mod damage;
+mod days;
 mod faults;
 mod fences;
 mod late;
 mod line;
 mod login;
+mod lookups;
 mod rows;
+mod sharing;

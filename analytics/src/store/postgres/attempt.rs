@@ -8,18 +8,18 @@ use wire::Shard;
 
 use super::PostgresStore;
 use super::commit::{self, Stored};
-use super::days::Days;
 use super::fault::corrupt;
 use super::share::Share;
 use crate::metrics;
 use crate::store::StoreError;
 
-/// How often the size of the database is asked for.
+/// How often the database is looked at.
 const SIZE: Duration = Duration::from_secs(60);
 
 impl PostgresStore {
     /// One attempt at the rows of the shards that are still held; returns which are not.
     pub(super) fn attempt(&mut self, share: &Share<'_>) -> Result<BTreeSet<Shard>, StoreError> {
+        self.looked = None;
         let place = self.place();
         let run = self.own.then_some(self.run);
         let (numbers, days, uncertain) = (&mut self.numbers, &mut self.days, &mut self.uncertain);
@@ -50,7 +50,7 @@ impl PostgresStore {
         if proof.is_err() {
             // What was learnt may not hold any more: another process drops the table of a day, another server is promoted.
             self.numbers.clear();
-            self.days = Days::default();
+            self.days.forget();
         }
         let proof = proof??;
         self.uncertain = false;
@@ -62,34 +62,37 @@ impl PostgresStore {
         Ok(lost)
     }
 
-    /// What can wait: the size, and tables that are empty.
+    /// What can wait: tables that are empty, the size, and whether the database is still to be believed.
     pub(super) fn look_after(&mut self) {
         let now = Instant::now();
-        let (_, asked) = self.bytes;
-        let asks = asked.is_none_or(|asked| now >= asked + SIZE);
-        let due = self.days.due();
-        if !asks && due.is_empty() {
+        let is_due = |asked: Instant| now >= asked + SIZE;
+        let looks = self.bytes.1.is_none_or(is_due);
+        if !looks && !self.days.is_due() {
             return;
         }
-        self.bytes.1 = Some(now);
-        let days = &mut self.days;
-        let looked = self.connection.run("read", 1, async |session| {
-            for day in due {
-                days.drop(session, day).await?;
-            }
-            let size = "SELECT pg_database_size(current_database())";
-            session
-                .client
-                .query_one(size, &[])
-                .await?
-                .try_get::<_, i64>(0)
-        });
-        match looked {
-            Ok(bytes) => self.bytes.0 = bytes.cast_unsigned(),
-            Err(error) => tracing::debug!(
+        if let Err(error) = self.look(looks, now) {
+            tracing::warn!(
                 error = %service::Chain(&error),
                 "the size of the database and its empty tables wait for another time"
-            ),
+            );
         }
+    }
+
+    fn look(&mut self, looks: bool, now: Instant) -> Result<(), StoreError> {
+        let days = &mut self.days;
+        self.connection
+            .run("read", 1, async |session| days.drop_empty(session).await)?;
+        if !looks {
+            return Ok(());
+        }
+        self.bytes.1 = Some(now);
+        self.connection.check_again()?;
+        let size = self.connection.run("read", 1, async |session| {
+            let size = "SELECT pg_database_size(current_database())";
+            let row = session.client.query_one(size, &[]).await?;
+            row.try_get::<_, i64>(0)
+        })?;
+        self.bytes.0 = size.cast_unsigned();
+        Ok(())
     }
 }

@@ -146,13 +146,6 @@ impl Contributors {
         self.members.iter().rev().find_map(in_part)
     }
 
-    /// Whether a seat is that of a member.
-    pub(super) fn has_member(&self, seat: Seat) -> bool {
-        self.members
-            .values()
-            .any(|members| members.contains_key(&seat))
-    }
-
     /// Gives those that are kept whole to `each`.
     pub(super) fn each_whole(&self, key: &SumKey, each: &mut dyn FnMut(ContributorRow)) {
         for (meter, whole) in &self.whole {

@@ -12,7 +12,7 @@ use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::durable;
+use super::durable::{self, Doubt};
 use super::fault::fault;
 use super::heard::{Heard, drive};
 use crate::store::StoreError;
@@ -21,6 +21,13 @@ use crate::store::StoreError;
 /// planner knows nothing of the tables yet, and is planned once.
 const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed -c enable_seqscan=off \
                        -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan -c jit=off";
+
+/// A connection to a server that takes writes and keeps them.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    pub(super) heard: Arc<Heard>,
+    pub(super) doubts: Vec<Doubt>,
+}
 
 /// How to get a connection.
 pub(super) struct Connecting<'a> {
@@ -35,22 +42,30 @@ pub(super) struct Connecting<'a> {
 
 impl Connecting<'_> {
     /// Connects to the first address that a server takes writes at.
-    pub(super) async fn connect(&self) -> Result<(Client, Arc<Heard>), StoreError> {
+    pub(super) async fn connect(&self) -> Result<Connected, StoreError> {
         let login = login(self.settings).map_err(|error| self.io(io::Error::other(error)))?;
         let hosts = self.settings.analytics.postgres.hosts();
         let hosts = hosts.map_err(|problem| self.io(io::Error::other(problem)))?;
         let limit = self.settings.analytics.postgres.connect_timeout;
+        let place = place(self.settings);
         let mut problems = Vec::new();
         for (host, port) in &hosts {
-            let connecting = self.connect_to((host, *port), hosts.len(), &login);
-            let problem = match timeout(limit, connecting).await {
-                Ok(Ok(connected)) => return Ok(connected),
+            let connecting = async {
+                let (client, heard) = self.connect_to((host, *port), &login).await?;
                 // It takes writes, so it is the one.
-                Ok(Err(error @ StoreError::Mismatch { .. })) => return Err(error),
-                Ok(Err(error)) => error,
-                Err(_) => self.io(silent(limit)),
+                let doubts = durable::check(&client, hosts.len(), self.is_first, &place).await;
+                heard.warning();
+                Ok(doubts.map(|doubts| Connected {
+                    client,
+                    heard,
+                    doubts,
+                }))
             };
-            problems.push((format!("{host}:{port}"), problem));
+            match timeout(limit, connecting).await {
+                Ok(Ok(connected)) => return connected,
+                Ok(Err(error)) => problems.push((host, *port, error)),
+                Err(_) => problems.push((host, *port, self.io(silent(limit)))),
+            }
         }
         Err(self.of_all(problems))
     }
@@ -58,7 +73,6 @@ impl Connecting<'_> {
     async fn connect_to(
         &self,
         host: (&str, u16),
-        hosts: usize,
         login: &Login,
     ) -> Result<(Client, Arc<Heard>), StoreError> {
         let place = place(self.settings);
@@ -82,8 +96,6 @@ impl Connecting<'_> {
                 client
             }
         };
-        durable::check(&client, hosts, self.is_first, &place).await?;
-        heard.warning();
         Ok((client, heard))
     }
 
@@ -112,14 +124,14 @@ impl Connecting<'_> {
     }
 
     /// What is wrong, if no address will do: it passes if it does at one of them.
-    fn of_all(&self, mut problems: Vec<(String, StoreError)>) -> StoreError {
-        let passes = problems.iter().any(|(_, error)| error.may_pass());
+    fn of_all(&self, mut problems: Vec<(&String, u16, StoreError)>) -> StoreError {
+        let passes = problems.iter().any(|(_, _, error)| error.may_pass());
         if problems.len() == 1 || (!passes && !problems.is_empty()) {
-            return problems.swap_remove(0).1;
+            return problems.swap_remove(0).2;
         }
-        let texts = problems.iter().map(|(address, error)| match error {
-            StoreError::Io { source, .. } => format!("{address}: {}", Chain(source)),
-            other => format!("{address}: {}", Chain(other)),
+        let texts = problems.iter().map(|(host, port, error)| match error {
+            StoreError::Io { source, .. } => format!("{host}:{port}: {}", Chain(source)),
+            other => format!("{host}:{port}: {}", Chain(other)),
         });
         self.io(io::Error::other(texts.collect::<Vec<_>>().join("; ")))
     }

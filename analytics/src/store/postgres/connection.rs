@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use service::Settings;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, Statement};
 
-use super::connect::{Connecting, place, silent};
+use super::connect::{Connected, Connecting, place, silent};
+use super::durable::{self, Doubt};
 use super::fault::fault;
-use super::heard::Heard;
 use crate::metrics;
 use crate::store::StoreError;
 
@@ -33,11 +32,12 @@ pub(super) struct Connection {
     /// Connections made so far.
     made: u64,
     again: Option<(Instant, Duration)>,
+    /// What was doubtful of the database, as far as that was said.
+    said: Vec<Doubt>,
 }
 
 struct Live {
-    client: Client,
-    heard: Arc<Heard>,
+    connected: Connected,
     statements: HashMap<&'static str, Statement>,
 }
 
@@ -81,6 +81,7 @@ impl Connection {
             live: None,
             made: 0,
             again: None,
+            said: Vec::new(),
         })
     }
 
@@ -111,9 +112,9 @@ impl Connection {
         let limit = self.settings.analytics.postgres.statement_timeout * statements + CUT;
         let done = runtime.block_on(async {
             let live = self.connected(operation).await?;
-            let heard = live.heard.clone();
+            let heard = live.connected.heard.clone();
             let mut session = Session {
-                client: &mut live.client,
+                client: &mut live.connected.client,
                 statements: &mut live.statements,
             };
             let done = heard.within(limit, work(&mut session)).await;
@@ -133,11 +134,38 @@ impl Connection {
         done
     }
 
+    /// Whether it is still as it was found when it was connected to. What cannot be believed any more is left, and refused at the next use.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) fn check_again(&mut self) -> Result<(), StoreError> {
+        let place = self.place();
+        let hosts = self.settings.analytics.postgres.hosts();
+        let hosts = hosts.map_or(1, |hosts| hosts.len());
+        let found = self.run("read", 1, async |session| {
+            Ok(durable::check(session.client, hosts, false, &place).await)
+        });
+        match found? {
+            Ok(doubts) => self.say(&doubts),
+            Err(error) => {
+                self.live = None;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, doubts: &[Doubt]) {
+        let new = doubts.iter().filter(|doubt| !self.said.contains(doubt));
+        new.for_each(|doubt| doubt.warn());
+        self.said = doubts.to_vec();
+    }
+
     async fn connected(&mut self, operation: &'static str) -> Result<&mut Live, StoreError> {
         if self
             .live
             .as_ref()
-            .is_none_or(|live| live.client.is_closed())
+            .is_none_or(|live| live.connected.client.is_closed())
         {
             self.live = None;
             let now = Instant::now();
@@ -155,13 +183,13 @@ impl Connection {
                 operation,
                 is_first: self.made == 0,
             };
-            let (client, heard) = connecting.connect().await?;
+            let connected = connecting.connect().await?;
+            self.say(&connected.doubts);
             self.again = None;
             self.made += 1;
             metrics::database::connected();
             self.live = Some(Live {
-                client,
-                heard,
+                connected,
                 statements: HashMap::new(),
             });
         }

@@ -9,18 +9,28 @@ use tokio_postgres::error::SqlState;
 
 use super::connection::Session;
 
-/// How often tables are looked through that may be empty.
+/// How often tables are looked through that were not empty, or locked.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
 
+/// What is dead in a day's table is collected while the day lasts: a sum's contributors are rewritten when it is settled.
+const VACUUM: &str = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, \
+                      toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 20000, \
+                      toast.autovacuum_vacuum_cost_delay = 0)";
+
+/// The tables that there are.
+const TABLES: &str = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+                      WHERE i.inhparent = 'contributors'::regclass";
+
 #[derive(Debug, Default)]
 pub(super) struct Days {
     made: BTreeSet<i64>,
-    /// Days of which windows have gone.
-    passed: BTreeSet<i64>,
-    looked: Option<Instant>,
+    /// The last day of which windows have gone: all that is left of earlier ones goes.
+    passed: Option<i64>,
+    /// Up to which day tables were looked through, and when, if some of them were left.
+    looked: Option<(i64, Option<Instant>)>,
 }
 
 impl Days {
@@ -36,7 +46,7 @@ impl Days {
             }
             let (from, to) = (day * DAY, (day + 1) * DAY);
             let make = format!(
-                "CREATE TABLE IF NOT EXISTS {} PARTITION OF contributors FOR VALUES FROM ({from}) TO ({to})",
+                "CREATE TABLE IF NOT EXISTS {} PARTITION OF contributors FOR VALUES FROM ({from}) TO ({to}) {VACUUM}",
                 table(day)
             );
             match session.client.batch_execute(&make).await {
@@ -47,53 +57,84 @@ impl Days {
         Ok(())
     }
 
+    /// Which tables there are is not known any more.
+    pub(super) fn forget(&mut self) {
+        self.made.clear();
+    }
+
     /// Windows of these days have gone.
     pub(super) fn passed(&mut self, days: impl Iterator<Item = i64>) {
-        self.passed.extend(days);
+        self.passed = self.passed.max(days.max());
     }
 
-    /// The days whose tables may be empty, if it is time to look: all that windows have gone of but the last.
-    pub(super) fn due(&mut self) -> Vec<i64> {
-        let now = Instant::now();
-        if self.passed.len() < 2 || self.looked.is_some_and(|looked| now < looked + LOOK) {
-            return Vec::new();
-        }
-        self.looked = Some(now);
-        let mut days: Vec<i64> = self.passed.iter().copied().collect();
-        days.pop();
-        days
-    }
-
-    /// Drops the table of a day if it is empty.
-    pub(super) async fn drop(&mut self, session: &mut Session<'_>, day: i64) -> Result<(), Error> {
-        let table = table(day);
-        let changes = session.client.transaction().await?;
-        // Whoever waits for the lock holds up commits.
-        changes
-            .batch_execute("SET LOCAL lock_timeout = '200ms'; LOCK TABLE contributors IN ACCESS EXCLUSIVE MODE")
-            .await?;
-        let there = changes
-            .query_one("SELECT to_regclass($1) IS NOT NULL", &[&table])
-            .await?;
-        let mut gone = !there.try_get::<_, bool>(0)?;
-        if !gone {
-            let row = changes
-                .query_one(&format!("SELECT EXISTS (SELECT FROM {table})"), &[])
-                .await?;
-            if !row.try_get::<_, bool>(0)? {
-                changes
-                    .batch_execute(&format!("DROP TABLE {table}"))
-                    .await?;
-                gone = true;
+    /// Whether there may be tables to drop.
+    pub(super) fn is_due(&self) -> bool {
+        match (self.passed, self.looked) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(passed), Some((looked, left))) => {
+                let is_due = |at: Instant| at.elapsed() >= LOOK;
+                passed > looked || left.is_some_and(is_due)
             }
         }
-        changes.commit().await?;
-        if gone {
-            self.passed.remove(&day);
-            self.made.remove(&day);
+    }
+
+    /// Drops the tables of days before the last of which windows have gone, where they are empty.
+    pub(super) async fn drop_empty(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
+        let Some(passed) = self.passed.filter(|_| self.is_due()) else {
+            return Ok(());
+        };
+        self.looked = Some((passed, Some(Instant::now())));
+        let mut left = None;
+        for row in session.client.query(TABLES, &[]).await? {
+            let name: String = row.try_get(0)?;
+            let Some(day) = day_of(&name).filter(|day| *day < passed) else {
+                continue;
+            };
+            match drop_if_empty(session, &name).await {
+                Ok(true) => drop(self.made.remove(&day)),
+                Ok(false) => left = Some(Instant::now()),
+                // Another process has just dropped it.
+                Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
+                Err(error) => return Err(error),
+            }
         }
+        self.looked = Some((passed, left));
         Ok(())
     }
+}
+
+async fn is_empty(client: &impl tokio_postgres::GenericClient, table: &str) -> Result<bool, Error> {
+    let asked = format!("SELECT NOT EXISTS (SELECT FROM {table})");
+    client.query_one(&asked, &[]).await?.try_get(0)
+}
+
+/// Drops a day's table; returns whether it is gone.
+async fn drop_if_empty(session: &mut Session<'_>, table: &str) -> Result<bool, Error> {
+    // Who waits for the lock holds up commits, so it is not asked for in vain.
+    if !is_empty(session.client, table).await? {
+        return Ok(false);
+    }
+    let changes = session.client.transaction().await?;
+    let lock = format!(
+        "SET LOCAL lock_timeout = '200ms'; LOCK TABLE ONLY contributors, {table} IN ACCESS EXCLUSIVE MODE"
+    );
+    match changes.batch_execute(&lock).await {
+        // It is dropped another time. Nothing is sent while nobody waits, so not by dropping `changes`.
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            changes.rollback().await?;
+            return Ok(false);
+        }
+        locked => locked?,
+    }
+    let is_empty = is_empty(&changes, table).await?;
+    if is_empty {
+        changes
+            .batch_execute(&format!("DROP TABLE {table}"))
+            .await?;
+    }
+    changes.commit().await?;
+    Ok(is_empty)
 }
 
 /// Whether a table could not be made because another process has just made it: `IF NOT EXISTS` does not see that before the other
@@ -110,4 +151,8 @@ fn is_there(error: &Error) -> bool {
 /// The name of a day's table: no day of an epoch that anybody lives in is negative.
 fn table(day: i64) -> String {
     format!("contributors_{}", day.cast_unsigned())
+}
+
+fn day_of(table: &str) -> Option<i64> {
+    table.strip_prefix("contributors_")?.parse().ok()
 }

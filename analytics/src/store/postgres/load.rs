@@ -1,5 +1,6 @@
 //! What a process starts with, read as of one moment.
 
+use std::path::Path;
 use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
@@ -7,30 +8,46 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Transaction as Changes};
 
 use super::read::{self, Problem};
-use crate::store::{Loaded, StoreFormat, SumRow};
+use crate::store::fit::Fit;
+use crate::store::{Loaded, StoreError, StoreFormat, SumRow};
 
-/// Compares layout and grid with those of the store, which takes them if it has none, and makes it the run's own.
+/// Frees what a pool has left behind, and says whether one is there. Nothing of what that wrote late is written after this.
+const FREE: &str = "WITH freed AS (
+                        UPDATE leases SET owner = NULL, run = NULL, fence = fence + 1
+                        WHERE owner IS NOT NULL AND expires <= clock_timestamp() RETURNING shard
+                    )
+                    SELECT EXISTS (SELECT FROM leases WHERE owner IS NOT NULL AND shard NOT IN (SELECT shard FROM freed))";
+
+/// Compares layout and grid with those of the store, which takes them if it has none, and makes it the run's own; without one it is of a
+/// pool, whose leases are what counts. Only the last that did so has it: a pool takes its leases before, so a run that comes later finds
+/// them, and one that came before has it no more.
 pub(super) async fn bind(
-    changes: &Changes<'_>,
+    changes: Changes<'_>,
     format: &StoreFormat,
     run: Option<i64>,
-) -> Result<Option<(&'static str, String, String)>, Error> {
-    let [(layout, expected_layout), (grid, expected_grid)] = format.texts();
+    place: &Path,
+) -> Result<Result<(), StoreError>, Error> {
+    let texts = format.texts();
     let row = changes
         .query_one(
-            "UPDATE store SET layout = coalesce(layout, $1), grid = coalesce(grid, $2), run = coalesce($3, run) \
-             RETURNING layout, grid",
-            &[&expected_layout, &expected_grid, &run],
+            "UPDATE store SET layout = coalesce(layout, $1), grid = coalesce(grid, $2), run = $3 RETURNING layout, grid",
+            &[&texts[0].1, &texts[1].1, &run],
         )
         .await?;
-    let found: (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    let wrong = [
-        (layout, found.0, expected_layout),
-        (grid, found.1, expected_grid),
-    ];
-    Ok(wrong
-        .into_iter()
-        .find(|(_, found, expected)| found != expected))
+    for (column, (what, expected)) in texts.iter().enumerate() {
+        let found: String = row.try_get(column)?;
+        if found != *expected {
+            changes.rollback().await?;
+            return Ok(Err(StoreError::mismatch(place, what, found, expected)));
+        }
+    }
+    if run.is_some() && changes.query_one(FREE, &[]).await?.try_get(0)? {
+        changes.rollback().await?;
+        let path = place.to_owned();
+        return Ok(Err(StoreError::InUse { path }));
+    }
+    changes.commit().await?;
+    Ok(Ok(()))
 }
 
 /// Gives the rows of a statement to `each`, without keeping them.
@@ -58,9 +75,12 @@ pub(super) async fn load(
     each: &mut dyn FnMut(SumRow),
 ) -> Result<Result<Loaded, Problem>, Error> {
     let mut loaded = Loaded::default();
+    let mut fit = Fit::default();
     let read = [
         stream(changes, read::SUMS, &shards, |row| {
-            each(read::whole_sum(row)?);
+            let (sum, has_record) = read::sum(row)?;
+            fit.sum(&sum, has_record)?;
+            each(sum);
             Ok(())
         })
         .await?,
@@ -80,5 +100,7 @@ pub(super) async fn load(
         })
         .await?,
     ];
-    Ok(read.into_iter().collect::<Result<(), _>>().map(|()| loaded))
+    let read = read.into_iter().collect::<Result<(), _>>();
+    let read = read.and_then(|()| fit.end(&loaded.releases));
+    Ok(read.map(|()| loaded))
 }

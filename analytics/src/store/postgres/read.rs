@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
 
 use super::columns::bands_of;
-use crate::store::{BillKey, ReleaseRow, Replaces, Stage, SumKey, SumRow};
+use crate::store::{BillKey, ReleaseRow, Replaces, Stage, SumKey, SumRow, fit};
 
 /// The columns of [`sum`], of `feeders f` and `sums s`.
 macro_rules! sum_columns {
@@ -45,7 +45,6 @@ pub(super) const RELEASE: &str = "SELECT r.digest, r.bytes_digest, r.bytes FROM 
                                   WHERE f.id = $1 AND r.start = $2 AND r.part = $3";
 pub(super) const CONTRIBUTORS: &str = "SELECT c.block FROM feeders f JOIN contributors c ON c.feeder = f.number \
                                        WHERE f.id = $1 AND c.start = $2 ORDER BY c.number";
-pub(super) const SEAT: &str = "SELECT s.seat FROM feeders f JOIN seats s ON s.feeder = f.number WHERE f.id = $1 AND s.meter = $2";
 pub(super) const SEATS: &str =
     "SELECT s.meter, s.seat FROM feeders f JOIN seats s ON s.feeder = f.number WHERE f.id = $1";
 pub(super) const BILL: &str = "SELECT b.record FROM feeders f JOIN bills b ON b.feeder = f.number WHERE f.id = $1 AND b.period = $2 \
@@ -130,13 +129,8 @@ pub(super) fn sum(row: &Row) -> Result<(SumRow, bool), Problem> {
 /// What must be a sum's row whose record is there if it takes reports.
 pub(super) fn whole_sum(row: &Row) -> Result<SumRow, Problem> {
     let (sum, has_record) = sum(row)?;
-    match matches!(sum.stage, Stage::Open | Stage::Held) == has_record {
-        true => Ok(sum),
-        false => Err(format!(
-            "part {} of window {} of feeder {} has no ciphertext, or one too many",
-            sum.key.part, sum.key.window, sum.key.feeder
-        )),
-    }
+    fit::record(&sum, has_record)?;
+    Ok(sum)
 }
 
 pub(super) fn time(row: &Row) -> Result<(FeederId, u64), Problem> {

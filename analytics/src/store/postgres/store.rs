@@ -6,7 +6,7 @@ use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
 use super::columns::{bands_column, day};
 use super::fault::corrupt;
 use super::share::Share;
-use super::{LONG, PostgresStore, load, mismatch, read};
+use super::{LONG, PostgresStore, load, read};
 use crate::store::{
     BillKey, ContributorRow, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat, SumKey,
     SumRow, Transaction,
@@ -44,6 +44,7 @@ impl Store for PostgresStore {
         scope: Scope<'_>,
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
+        self.looked = None;
         let place = self.place();
         let (run, shards) = match scope {
             Scope::All => (Some(self.run), None),
@@ -53,13 +54,15 @@ impl Store for PostgresStore {
             }
         };
         let loaded = self.connection.run("read", LONG, async |session| {
+            // On its own: what is read after it takes long, and holds nothing up.
+            let changes = session.client.transaction().await?;
+            if let Err(error) = load::bind(changes, format, run, &place).await? {
+                return Ok(Err(error));
+            }
             let changes = session.client.transaction().await?;
             changes
                 .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_mergejoin = on")
                 .await?;
-            if let Some((what, found, expected)) = load::bind(&changes, format, run).await? {
-                return Ok(Err(mismatch(&place, what, &found, &expected)));
-            }
             let loaded = load::load(&changes, shards, each).await?;
             changes.commit().await?;
             Ok(loaded.map_err(|problem| corrupt(&place, problem)))
@@ -95,14 +98,9 @@ impl Store for PostgresStore {
         meter: &MeterId,
         digest: &Digest,
     ) -> Result<Option<(Part, bool)>, StoreError> {
-        let contributors = self.contributors_of(feeder, window)?;
-        let seat = match contributors.members.is_empty() {
-            true => None,
-            false => self.one(read::SEAT, &[&feeder.as_str(), &meter.as_str()], |row| {
-                row.try_get(0).map_err(|error| error.to_string())
-            })?,
-        };
-        Ok(contributors.of(meter, seat, digest))
+        let looked = self.look_at(feeder, window)?;
+        let seat = looked.seats.get(meter).copied();
+        Ok(looked.contributors.of(meter, seat, digest))
     }
 
     fn contributors(
@@ -116,7 +114,8 @@ impl Store for PostgresStore {
             window,
             part: Part(0),
         };
-        self.contributors_of(feeder, window)?.each_whole(&key, each);
+        let looked = self.look_at(feeder, window)?;
+        looked.contributors.each_whole(&key, each);
         Ok(())
     }
 
@@ -126,13 +125,9 @@ impl Store for PostgresStore {
         window: WindowStart,
         each: &mut dyn FnMut(MeterId),
     ) -> Result<(), StoreError> {
-        let contributors = self.contributors_of(feeder, window)?;
-        for row in self.rows(read::SEATS, &[&feeder.as_str()])? {
-            let seat = read::seat(&row).map_err(|problem| corrupt(&self.place(), problem))?;
-            if contributors.has_member(seat.1) {
-                each(seat.0);
-            }
-        }
+        let members = self.look_at(feeder, window)?.members();
+        let members = members.map_err(|problem| corrupt(&self.place(), problem))?;
+        members.into_iter().for_each(each);
         Ok(())
     }
 

@@ -1,15 +1,16 @@
 //! Reading a file at the start, and seeing that its rows fit each other.
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _};
+use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _};
 use service::failpoint;
-use wire::{Digest, FeederId, WindowStart};
+use wire::Digest;
 
 use super::fault::corrupted;
-use super::format::{self, Reader};
+use super::format::{self, ContributorColumns, MeterColumns, Reader};
 use super::members::Lookup;
 use super::read;
 use super::row::columns;
-use crate::store::{Loaded, Stage, SumKey, SumRow};
+use crate::store::fit::{Fit, has_ciphertext, name};
+use crate::store::{Loaded, Stage, SumRow};
 
 /// Gives every sum's row to `each`, in order, and returns the rest. Rows fit each other, as those of every committed
 /// transaction do, or the file is damaged. Contributors are only counted as a whole: who is in which sum is seen when that is read.
@@ -18,28 +19,26 @@ pub(super) fn load(
     each: &mut dyn FnMut(SumRow),
 ) -> Result<Loaded, redb::Error> {
     let sums = view.open_table(format::SUMS)?;
-    let mut check = Check::new(view)?;
+    let limbs = view.open_table(format::LIMBS)?;
     let mut reader = Reader::default();
-    let mut window: Option<(FeederId, WindowStart)> = None;
-    let mut parts = 0;
+    let mut fit = Fit::default();
+    let mut counts = Counts::default();
     for row in sums.iter()? {
         let (key, row) = row?;
         let row = reader.checked_row(key.value(), row.value())?;
-        let is_next = |(feeder, start): &(FeederId, WindowStart)| {
-            (feeder, *start) == (&row.key.feeder, row.key.window)
-        };
-        if !window.as_ref().is_some_and(is_next) {
-            window = Some((row.key.feeder.clone(), row.key.window));
-            parts = 0;
-        }
-        check.sum(&row, parts)?;
-        parts += 1;
+        let has_record = has_ciphertext(&row) && limbs.get(key.value())?.is_some();
+        fit.sum(&row, has_record).map_err(corrupted)?;
+        counts.sum(&row);
         each(row);
     }
-    let mut loaded = Loaded {
-        releases: check.end()?,
-        ..Loaded::default()
-    };
+    let mut loaded = Loaded::default();
+    for row in view.open_table(format::RELEASES)?.iter()? {
+        let (key, row) = row?;
+        let key = reader.key(key.value()).map_err(corrupted)?;
+        loaded.releases.push((key, Digest(*row.value().0)));
+    }
+    fit.end(&loaded.releases).map_err(corrupted)?;
+    counts.check(view)?;
     for row in view.open_table(format::TIMES)?.iter()? {
         let (feeder, row) = row?;
         let time = columns::<&str, u64>(&feeder.value(), row.value())?;
@@ -51,77 +50,43 @@ pub(super) fn load(
 }
 
 /// What belongs to the sums seen so far; there must be no more of it in the end.
-struct Check {
-    limbs: ReadOnlyTable<format::SumColumns, &'static [u8]>,
-    releases: ReadOnlyTable<format::SumColumns, format::ReleaseColumns>,
-    contributors: u64,
-    members: u64,
+#[derive(Default)]
+struct Counts {
     ciphertexts: u64,
     /// The contributors of these sums: those that must be there, and those that may be, too.
-    counted: (u64, u64),
+    contributors: (u64, u64),
     /// The sums that have members.
     with_members: u64,
-    released: Vec<(SumKey, Digest)>,
 }
 
-impl Check {
-    fn new(view: &ReadTransaction) -> Result<Self, redb::Error> {
-        Ok(Self {
-            limbs: view.open_table(format::LIMBS)?,
-            releases: view.open_table(format::RELEASES)?,
-            contributors: view.open_table(format::CONTRIBUTORS)?.len()?,
-            members: view.open_table(format::MEMBERS)?.len()?,
-            ciphertexts: 0,
-            counted: (0, 0),
-            with_members: 0,
-            released: Vec::new(),
-        })
-    }
-
-    /// A sum after `parts` others of its window.
-    fn sum(&mut self, row: &SumRow, parts: usize) -> Result<(), redb::Error> {
-        if usize::from(row.key.part.0) != parts {
-            return Err(corrupted(format!("{} is not part {parts}", name(&row.key))));
-        }
-        let columns = format::key_columns(&row.key);
+impl Counts {
+    fn sum(&mut self, row: &SumRow) {
         let contributors = u64::from(row.contributors);
         match row.stage {
             stage if stage.keeps_members() => self.with_members += u64::from(contributors > 0),
             // They leave it when they come again.
-            Stage::Divided => self.counted.1 += contributors,
-            _ => self.counted.0 += contributors,
+            Stage::Divided => self.contributors.1 += contributors,
+            _ => self.contributors.0 += contributors,
         }
-        if matches!(row.stage, Stage::Open | Stage::Held) {
-            if self.limbs.get(columns)?.is_none() {
-                return Err(corrupted(format!("{} has no ciphertext", name(&row.key))));
-            }
-            self.ciphertexts += 1;
-        }
-        if row.stage == Stage::Released {
-            let release = self.releases.get(columns)?;
-            let release = release.map(|row| Digest(*row.value().0));
-            let missing = || corrupted(format!("{} has no release", name(&row.key)));
-            let released = (row.key.clone(), release.ok_or_else(missing)?);
-            self.released.push(released);
-        }
-        Ok(())
+        self.ciphertexts += u64::from(has_ciphertext(row));
     }
 
-    /// The releases, once all sums were seen.
-    fn end(self) -> Result<Vec<(SumKey, Digest)>, redb::Error> {
-        let there = (self.limbs.len()?, self.releases.len()?);
-        if there != (self.ciphertexts, self.released.len() as u64) {
-            return Err(without_a_sum());
+    /// Compares them with what is there, once all sums were seen.
+    fn check(&self, view: &ReadTransaction) -> Result<(), redb::Error> {
+        if view.open_table(format::LIMBS)?.len()? != self.ciphertexts {
+            return Err(corrupted("there are ciphertexts without a sum".to_owned()));
         }
-        let (least, more) = self.counted;
-        let is_whole = (least..=least + more).contains(&self.contributors)
-            && self.members == self.with_members;
+        let contributors = view.open_table(format::CONTRIBUTORS)?.len()?;
+        let members = view.open_table(format::MEMBERS)?.len()?;
+        let (least, more) = self.contributors;
+        let is_whole =
+            (least..=least + more).contains(&contributors) && members == self.with_members;
         // Where contributors are not told apart, as in the self-test of `bench chaos`, some are counted that have no row.
         match is_whole || failpoint::sabotaged("dedup") {
-            true => Ok(self.released),
+            true => Ok(()),
             false => Err(corrupted(format!(
-                "{} contributors and the members of {} sums are there, not {least} and those of {}",
-                self.contributors, self.members, self.with_members
+                "{contributors} contributors and the members of {members} sums are there, not {least} and those of {}",
+                self.with_members
             ))),
         }
     }
@@ -141,8 +106,9 @@ pub(super) fn count_all(view: &ReadTransaction, sums: &[SumRow]) -> Result<(), r
         }
         let first = &window[0].key;
         for row in contributors.range(format::meters_of(&first.feeder, first.window))? {
-            let (_, row) = row?;
-            let (part, _, _, _) = row.value().0;
+            let (key, row) = row?;
+            let (part, _, _, _) =
+                columns::<MeterColumns, ContributorColumns>(&key.value(), row.value())?;
             match counts.get_mut(usize::from(part)) {
                 Some(count) => *count += 1,
                 None => return Err(corrupted(format!("{} has a meter too many", name(first)))),
@@ -161,15 +127,4 @@ pub(super) fn count_all(view: &ReadTransaction, sums: &[SumRow]) -> Result<(), r
         }
     }
     Ok(())
-}
-
-fn name(key: &SumKey) -> String {
-    format!(
-        "part {} of window {} of feeder {}",
-        key.part, key.window, key.feeder
-    )
-}
-
-fn without_a_sum() -> redb::Error {
-    corrupted("there are rows without a sum".to_owned())
 }

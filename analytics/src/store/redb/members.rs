@@ -20,6 +20,7 @@ use super::fault::corrupted;
 use super::format::{self, MembersColumns, PieceColumns, SeatColumns, SumColumns};
 use super::row::{Row, columns};
 use super::{pieces, seats};
+use crate::store::fit::nobody;
 use crate::store::{SHORT_DIGEST, SumKey};
 
 /// The start of a digest.
@@ -107,7 +108,8 @@ impl Lookup {
             let place = place_of(&key.value(), row.value())?;
             let members = Members::read(&self.pieces, feeder.as_str(), place)?;
             for seat in members.0.into_keys() {
-                each(names.get(&seat).cloned().ok_or_else(malformed)?);
+                let nobody = || corrupted(nobody(feeder, seat));
+                each(names.get(&seat).cloned().ok_or_else(nobody)?);
             }
         }
         Ok(())

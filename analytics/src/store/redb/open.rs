@@ -106,10 +106,5 @@ fn expect(path: &Path, what: &'static str, found: &str, expected: &str) -> Resul
     if found == expected {
         return Ok(());
     }
-    Err(StoreError::Mismatch {
-        path: path.to_owned(),
-        what,
-        found: found.to_owned(),
-        expected: expected.to_owned(),
-    })
+    Err(StoreError::mismatch(path, what, found, expected))
 }

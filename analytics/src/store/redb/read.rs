@@ -9,6 +9,7 @@ use super::fault::corrupted;
 use super::format::{self, ContributorColumns, MeterColumns, Reader};
 use super::members::Lookup;
 use super::row::columns;
+use crate::store::fit::nobody;
 use crate::store::{BillKey, ContributorRow, ReleaseRow, SumKey, SumRow};
 
 /// A contributor of a sum that keeps members only.
@@ -74,8 +75,7 @@ pub(super) fn all_members(
         for SumRow { key, .. } in sums {
             for (seat, digest) in lookup.members(key)? {
                 let meter = names.get(&seat).cloned();
-                let nobody =
-                    || corrupted(format!("nobody of feeder {} has seat {seat}", key.feeder));
+                let nobody = || corrupted(nobody(&key.feeder, seat));
                 all.push(KeptMember {
                     key: key.clone(),
                     meter: meter.ok_or_else(nobody)?,
