@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
+use service::Settings;
+use service::config::StoreKind;
 use wire::{FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, WindowStart};
 
+use crate::pipeline::store_path;
 use crate::store::{
     ContributorRow, Inspection, KeptMember, Stage, StoreError, SumKey, SumRow, TableUse,
 };
@@ -29,12 +32,29 @@ pub enum InspectError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store is no file.
+    #[error(
+        "the sums are in a database (`analytics.store` = \"postgres\"), which is read with its own tools; of a file, give its name"
+    )]
+    NoFile,
     /// The output cannot be written.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
     /// The output cannot be written as JSON.
     #[error("cannot write the output")]
     Json(#[from] serde_json::Error),
+}
+
+/// The file to be shown: the one that is named, or that of the settings.
+///
+/// # Errors
+/// [`InspectError::NoFile`] where the sums are in a database.
+pub fn file(named: Option<&Path>, settings: &Settings) -> Result<PathBuf, InspectError> {
+    match (named, settings.analytics.store) {
+        (Some(file), _) => Ok(file.to_owned()),
+        (None, StoreKind::File) => Ok(store_path(settings)),
+        (None, StoreKind::Postgres) => Err(InspectError::NoFile),
+    }
 }
 
 /// Lists every sum that is committed to the store in `path`, and with `contributors` the meters in each with the digests of their

@@ -86,10 +86,7 @@ fn main() -> ExitCode {
             analytics::run(&context.settings, context.clock, context.stop, None).await?;
             return Ok(());
         };
-        let path = match file {
-            Some(file) => file.clone(),
-            None => analytics::store_path(&context.settings),
-        };
+        let path = inspect::file(file.as_deref(), &context.settings)?;
         let mut out = BufWriter::new(std::io::stdout().lock());
         match inspect::inspect(&path, *output, *contributors, &mut out) {
             // Whoever reads has seen enough.

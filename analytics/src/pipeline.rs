@@ -76,6 +76,7 @@ pub async fn run(
             run_on(settings, clock, stop, observer, store).await
         }
         StoreKind::Postgres => {
+            open::no_file(settings)?;
             let run = open::run();
             let Some(store) = open::database(settings, run, &stop).await? else {
                 return Ok(());

@@ -40,6 +40,7 @@ pub use lease::{Fence, Lease, Leased};
 pub use memory::MemoryStore;
 pub use postgres::{PostgresLeases, PostgresStore};
 pub use stage::{Replaces, SHORT_DIGEST, Stage};
+use stage::{Short, short};
 
 /// Names one encrypted sum.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +133,19 @@ impl Transaction<'_> {
             && self.reclaimed.is_empty()
             && self.bills.is_empty()
             && self.leases.leases.is_empty()
+    }
+
+    /// The feeders of its rows, with repetitions.
+    pub(crate) fn feeders(&self) -> impl Iterator<Item = &FeederId> {
+        let sums = self.sums.iter().map(|(row, _)| &row.key.feeder);
+        let contributors = self.contributors.iter().map(|row| &row.key.feeder);
+        let times = self.times.iter().map(|(feeder, _)| feeder);
+        let releases = self.releases.iter().map(|row| &row.key.feeder);
+        let settled = self.settled.iter().map(|key| &key.feeder);
+        let reclaimed = self.reclaimed.iter().map(|(feeder, _)| feeder);
+        let bills = self.bills.iter().map(|(key, _)| &key.feeder);
+        let all = sums.chain(contributors).chain(times).chain(releases);
+        all.chain(settled).chain(reclaimed).chain(bills)
     }
 }
 

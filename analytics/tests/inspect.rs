@@ -187,3 +187,29 @@ fn the_store_of_a_running_process_is_listed_as_far_as_it_has_committed() {
     let error = second.unwrap_err().to_string();
     assert!(error.contains("in use by another process"), "{error}");
 }
+
+/// What a process has left in its file is neither passed over nor shown as what the database holds.
+#[test]
+fn with_a_database_a_file_that_is_there_is_named() {
+    let state = tempfile::tempdir().unwrap();
+    drop(store(state.path()));
+    let analytics = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_analytics"));
+        let folder = format!("deployment.state_dir={}", state.path().display());
+        command.args(["--set", &folder, "--set", "analytics.store=postgres"]);
+        command.args(["--set", "analytics.metrics_listen="]);
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = analytics(&[]);
+    assert!(
+        text.contains("analytics-1/sums.redb") && text.contains("move the file away"),
+        "{text}"
+    );
+    let text = analytics(&["inspect"]);
+    assert!(text.contains("analytics.store"), "{text}");
+    let file = state.path().join("analytics-1/sums.redb");
+    let shown = inspect(state.path(), &[file.to_str().unwrap()]);
+    assert!(shown.status.success(), "{shown:?}");
+}

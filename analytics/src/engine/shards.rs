@@ -60,17 +60,8 @@ impl<S: Store> Engine<S> {
         let Some(held) = &self.held else {
             return Leased::default();
         };
-        let sums = transaction.sums.iter().map(|(row, _)| &row.key.feeder);
-        let contributors = transaction.contributors.iter();
-        let contributors = contributors.map(|row| &row.key.feeder);
-        let releases = transaction.releases.iter().map(|row| &row.key.feeder);
-        let settled = transaction.settled.iter().map(|key| &key.feeder);
-        let feeders = (sums.chain(contributors).chain(releases).chain(settled))
-            .chain(transaction.times.iter().map(|(feeder, _)| feeder))
-            .chain(transaction.reclaimed.iter().map(|(feeder, _)| feeder))
-            .chain(transaction.bills.iter().map(|(key, _)| &key.feeder));
         let mut leased = Leased::default();
-        for feeder in feeders {
+        for feeder in transaction.feeders() {
             if !leased.shards.contains_key(feeder) {
                 leased.shards.insert(feeder.clone(), self.shard(feeder));
             }

@@ -1,6 +1,7 @@
 //! Why analytics ends.
 
 use std::io;
+use std::path::PathBuf;
 
 use service::files::KeyFileError;
 use service::trust::KeepError;
@@ -36,6 +37,16 @@ pub enum AnalyticsError {
     PlanChanged {
         /// The new plan's version.
         version: u64,
+    },
+    /// Sums are to be in a database, and there are some in a file.
+    #[error(
+        "with `analytics.store` = \"postgres\" the reports in {path} would be in no total: start with \"file\" again, let it run without \
+         gateways until `analytics inspect` lists no sum as open, held or released, and move the file away",
+        path = path.display()
+    )]
+    FileLeft {
+        /// The file.
+        path: PathBuf,
     },
     /// The store did not take the last commit before the drain was over.
     #[error(

@@ -1,6 +1,7 @@
 //! The store that the settings name.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use service::Settings;
@@ -21,10 +22,19 @@ pub(super) async fn file(settings: &Settings) -> Result<FileStore, AnalyticsErro
     let deployment = settings.deployment.id.clone();
     let open = move || {
         let store = FileStore::open(&path, &deployment)?;
-        tracing::info!(path = %path.display(), commits = store.commits(), "store opened and verified");
+        tracing::info!(path = %path.display(), commits = store.commits(), "store opened");
         Ok::<_, StoreError>(store)
     };
     Ok(spawn_blocking(open).await.map_err(AnalyticsError::Task)??)
+}
+
+/// A file whose reports are in no total while the sums are in a database is no oversight that costs nothing.
+pub(super) fn no_file(settings: &Settings) -> Result<(), AnalyticsError> {
+    let path = store_path(settings);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        _ => Err(AnalyticsError::FileLeft { path }),
+    }
 }
 
 /// The database, once it is within reach; `None` if the process is to stop before.

@@ -158,8 +158,7 @@ impl PostgresStore {
     }
 
     /// What the database is called in messages.
-    #[must_use]
-    pub fn place(&self) -> PathBuf {
+    pub(crate) fn place(&self) -> PathBuf {
         self.connection.place()
     }
 

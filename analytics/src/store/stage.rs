@@ -47,3 +47,12 @@ impl Stage {
 /// Bytes at the start of a report's digest that are remembered once its sum [remembers only membership](Stage::keeps_members): they
 /// tell a report that comes again from another one of the same meter.
 pub const SHORT_DIGEST: usize = 8;
+
+/// These bytes.
+pub(super) type Short = [u8; SHORT_DIGEST];
+
+pub(super) fn short(digest: &[u8; 32]) -> Short {
+    let mut short = [0; SHORT_DIGEST];
+    short.copy_from_slice(&digest[..SHORT_DIGEST]);
+    short
+}

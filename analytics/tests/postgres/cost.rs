@@ -82,7 +82,7 @@ fn what_a_commit_costs() {
 
 /// What is kept of a report once its sum is settled.
 #[test]
-fn a_member_of_a_settled_sum_takes_no_more_than_twelve_bytes() {
+fn a_member_of_a_settled_sum_takes_no_more_than_fourteen_bytes() {
     const FEEDERS: u64 = 40;
     const WINDOWS: u64 = 20;
     const METERS: u32 = 100;
@@ -107,13 +107,13 @@ fn a_member_of_a_settled_sum_takes_no_more_than_twelve_bytes() {
             }
             store.commit(&transaction).unwrap();
         }
+        // As is done from time to time while the service runs.
+        cluster.sql("members", "VACUUM");
     }
     let reports = FEEDERS * WINDOWS * u64::from(METERS);
-    // What is dead is vacuumed while the service runs.
-    cluster.sql("members", "VACUUM FULL");
     let bytes = "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'contributors'::regclass";
     let bytes: f64 = cluster.sql("members", bytes).parse().unwrap();
     let each = bytes / reports as f64;
     println!("{each:.1} B a report of a settled sum, {reports} reports");
-    assert!(each < 12.0, "{each:.1} B");
+    assert!(each < 14.0, "{each:.1} B");
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
-use crate::store::{ContributorRow, SHORT_DIGEST, SumKey, Transaction};
-
-type Short = [u8; SHORT_DIGEST];
+use crate::store::{ContributorRow, Short, SumKey, Transaction, short};
 
 #[derive(Debug, Default)]
 pub(super) struct Contributors {
@@ -47,7 +45,7 @@ impl Contributors {
         };
         let members = self.members.entry(window).or_default();
         for (meter, row) in meters.extract_if(.., |_, row| row.key.part == key.part) {
-            members.insert(meter, (key.part, short(&row.digest)));
+            members.insert(meter, (key.part, short(&row.digest.0)));
         }
     }
 
@@ -63,7 +61,7 @@ impl Contributors {
             return Some((row.key.part, row.digest == *digest));
         }
         let (part, found) = self.members.get(&window)?.get(meter)?;
-        Some((*part, *found == short(digest)))
+        Some((*part, *found == short(&digest.0)))
     }
 
     pub(super) fn rows(
@@ -83,10 +81,4 @@ impl Contributors {
         let members = self.members.get(&(feeder.clone(), window));
         members.into_iter().flat_map(BTreeMap::keys)
     }
-}
-
-fn short(digest: &Digest) -> Short {
-    let mut short = [0; SHORT_DIGEST];
-    short.copy_from_slice(&digest.0[..SHORT_DIGEST]);
-    short
 }

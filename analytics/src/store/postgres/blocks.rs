@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wire::{Digest, MeterId, Part, Salt};
 
-use crate::store::{ContributorRow, SHORT_DIGEST, SumKey};
+use crate::store::{ContributorRow, Short, SumKey, short};
 
 /// Says what follows; another would be of a later version.
 const FORM: u8 = 1;
 
 /// The short name of a meter on its feeder.
 pub(super) type Seat = i32;
-pub(super) type Short = [u8; SHORT_DIGEST];
 
 /// A contributor that is kept whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +116,7 @@ impl Contributors {
         let members = self.members.entry(part).or_default();
         for (meter, whole) in gone {
             if let Some(seat) = seats.get(meter.as_str()) {
-                members.insert(*seat, short(&whole.digest));
+                members.insert(*seat, short(&whole.digest.0));
             }
         }
     }
@@ -141,7 +140,7 @@ impl Contributors {
         let seat = seat?;
         let in_part = |(part, members): (&Part, &BTreeMap<Seat, Short>)| {
             let found = members.get(&seat)?;
-            Some((*part, *found == short(digest)))
+            Some((*part, *found == short(&digest.0)))
         };
         self.members.iter().rev().find_map(in_part)
     }
@@ -161,12 +160,6 @@ impl Contributors {
             });
         }
     }
-}
-
-fn short(digest: &Digest) -> Short {
-    let mut short = [0; SHORT_DIGEST];
-    short.copy_from_slice(&digest.0[..SHORT_DIGEST]);
-    short
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
@@ -205,6 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::SHORT_DIGEST;
 
     fn contributors() -> impl Strategy<Value = Contributors> {
         let whole = (0..3_u16, any::<u32>(), any::<[u8; 8]>(), any::<[u8; 32]>());

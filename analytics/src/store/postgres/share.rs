@@ -47,18 +47,10 @@ impl<'a> Share<'a> {
 
     /// The feeders whose rows are written, with their shards.
     pub(super) fn feeders(&self) -> BTreeMap<&'a FeederId, Option<i16>> {
-        let transaction = self.transaction;
-        let sums = transaction.sums.iter().map(|(row, _)| &row.key.feeder);
-        let contributors = transaction.contributors.iter().map(|row| &row.key.feeder);
-        let times = transaction.times.iter().map(|(feeder, _)| feeder);
-        let releases = transaction.releases.iter().map(|row| &row.key.feeder);
-        let settled = transaction.settled.iter().map(|key| &key.feeder);
-        let reclaimed = transaction.reclaimed.iter().map(|(feeder, _)| feeder);
-        let bills = transaction.bills.iter().map(|(key, _)| &key.feeder);
-        let all = sums.chain(contributors).chain(times).chain(releases);
-        let all = all.chain(settled).chain(reclaimed).chain(bills);
-        let shards = &transaction.leases.shards;
-        all.filter(|feeder| self.writes(feeder))
+        let shards = &self.transaction.leases.shards;
+        let feeders = self.transaction.feeders();
+        feeders
+            .filter(|feeder| self.writes(feeder))
             .map(|feeder| {
                 let shard = shards.get(feeder);
                 // There are at most 256.

@@ -6,10 +6,10 @@ use wire::{FeederId, WindowStart};
 use super::format::{
     self, ContributorColumns, MembersColumns, MeterColumns, PieceColumns, SeatColumns, SumColumns,
 };
-use super::members::{Members, Short, place_of, short};
+use super::members::{Members, place_of};
 use super::row::{Row, columns, sealed};
 use super::{pieces, seats};
-use crate::store::{SumKey, SumRow};
+use crate::store::{Short, SumKey, SumRow, short};
 
 /// Keeps of the contributors of `sums` that keep members no more than that.
 pub(super) fn shrink<'r>(
@@ -93,16 +93,32 @@ pub(super) fn forget(
     feeders.sort_unstable();
     feeders.dedup();
     for feeder in feeders {
-        // They are settled in any order, so the first that is left may be of any window.
-        let mut first = None;
-        for row in members.range(format::sums_of(feeder))? {
-            let (key, row) = row?;
-            let (start, _) = place_of(&key.value(), row.value())?;
-            first = Some(first.map_or(start, |first: u64| first.min(start)));
-        }
+        let Some(second) = pieces::second(&pieces, feeder.as_str())? else {
+            continue;
+        };
+        let first = first_of(&members, feeder, second)?;
         pieces::trim(&mut pieces, feeder.as_str(), first)?;
     }
     Ok(())
+}
+
+/// Where the first of a feeder's members are; once some are found before `end`, where they are. They are settled in any order, so the
+/// first may be of any window, but mostly are of the earliest.
+fn first_of(
+    members: &Table<'_, SumColumns, Row<MembersColumns>>,
+    feeder: &FeederId,
+    end: u64,
+) -> Result<Option<u64>, redb::Error> {
+    let mut first: Option<u64> = None;
+    for row in members.range(format::sums_of(feeder))? {
+        let (key, row) = row?;
+        let (start, _) = place_of(&key.value(), row.value())?;
+        first = Some(first.map_or(start, |first| first.min(start)));
+        if start < end {
+            break;
+        }
+    }
+    Ok(first)
 }
 
 /// The contributors of a sum, by id, which are no longer there.

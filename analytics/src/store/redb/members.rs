@@ -21,10 +21,7 @@ use super::format::{self, MembersColumns, PieceColumns, SeatColumns, SumColumns}
 use super::row::{Row, columns};
 use super::{pieces, seats};
 use crate::store::fit::nobody;
-use crate::store::{SHORT_DIGEST, SumKey};
-
-/// The start of a digest.
-pub(super) type Short = [u8; SHORT_DIGEST];
+use crate::store::{SHORT_DIGEST, Short, SumKey, short};
 
 /// Bytes before the seats.
 const HEAD: u64 = 5;
@@ -203,12 +200,6 @@ fn rank(kind: u8, seats: &[u8], seat: u32) -> Option<u64> {
         .map(|byte| u64::from(byte.count_ones()));
     let here = u64::from((found & ((1 << bit) - 1)).count_ones());
     (found >> bit & 1 == 1).then(|| before.sum::<u64>() + here)
-}
-
-pub(super) fn short(digest: &[u8; 32]) -> Short {
-    let mut short = [0; SHORT_DIGEST];
-    short.copy_from_slice(&digest[..SHORT_DIGEST]);
-    short
 }
 
 fn malformed() -> redb::Error {

@@ -71,6 +71,18 @@ pub(super) fn read(
     Ok(bytes)
 }
 
+/// Where the second row of a feeder's stream would start: before it there is only the first, which anything there keeps.
+pub(super) fn second(
+    table: &impl ReadableTable<PieceColumns, &'static [u8]>,
+    feeder: &str,
+) -> Result<Option<u64>, redb::Error> {
+    let first = table
+        .range(pieces_of(feeder, u64::MAX))?
+        .next()
+        .transpose()?;
+    Ok(first.map(|(key, _)| (key.value().1 + 1) * PIECE))
+}
+
 /// Lets the stream of a feeder go up to `start`; all of it where there is none.
 pub(super) fn trim(
     table: &mut Table<'_, PieceColumns, &'static [u8]>,

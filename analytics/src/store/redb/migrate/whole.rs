@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 
-use crate::store::SumKey;
 use crate::store::redb::fault::corrupted;
 use crate::store::redb::format::{
     self, ContributorColumns, MeterColumns, Reader, RowColumns, SumColumns,
 };
 use crate::store::redb::keep::Keeping;
-use crate::store::redb::members::short;
 use crate::store::redb::row::sealed;
+use crate::store::{Short, SumKey, short};
 
 const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
 const CONTRIBUTORS: TableDefinition<MeterColumns, ContributorColumns> =
@@ -102,7 +101,7 @@ fn contributors(changes: &WriteTransaction, settled: &HashSet<SumKey>) -> Result
 
 fn keep(
     keeping: &mut Keeping<'_>,
-    members: &mut BTreeMap<SumKey, Vec<(String, [u8; crate::store::SHORT_DIGEST])>>,
+    members: &mut BTreeMap<SumKey, Vec<(String, Short)>>,
 ) -> Result<(), redb::Error> {
     for (key, meters) in std::mem::take(members) {
         keeping.keep(&key, meters)?;
