@@ -9,7 +9,7 @@ use crate::enrolment::message::EnrolmentRequest;
 
 impl Registry {
     /// Whether a request is for a person to grant even where others are granted at once: an analytics service names a feeder that
-    /// the one for all feeders would have, or joins a pool, whose feeders it would have a share of.
+    /// the one for all feeders would have.
     pub(crate) fn needs_a_person(&self, request: &EnrolmentRequest) -> bool {
         let EnrolmentRequest::Analytics(request) = request else {
             return false;
@@ -22,9 +22,8 @@ impl Registry {
         let is_own = |feeder: &FeederId| own.is_some_and(|own| own.feeders.contains(feeder));
         let others = Owners::besides(plan, &request.id);
         let takes = |feeder: &FeederId| !is_own(feeder) && others.named(feeder).is_none();
-        let joins = request.pool.is_some() && !has(plan, request);
         others.rest().is_some()
-            && (joins || request.feeders.iter().any(takes))
+            && request.feeders.iter().any(takes)
             && check_analytics(plan, request).is_ok()
     }
 
