@@ -17,12 +17,7 @@ use wire::{Comparison, Digest, FeederId, Part, WindowStart};
 
 use crate::EvaluatorError;
 pub(crate) use tables::Kept;
-use tables::{COMPARED, COMPARISONS, FORMAT, META, SUMS, UNASKED, WAITING};
-
-const FILE: &str = "comparisons.redb";
-
-/// Bytes of the file that are kept in memory.
-const CACHE: usize = 16 << 20;
+use tables::{CACHE, COMPARED, COMPARISONS, FILE, FORMAT, META, SUMS, UNASKED, WAITING};
 
 pub(crate) struct Store {
     path: PathBuf,

@@ -146,7 +146,7 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["feeders", "from", "to"])]
         bills: bool,
 
-        /// Comparisons with ratings in place of totals
+        /// Comparisons with ratings in place of totals; not to be published: docs/trust.md
         #[arg(long, conflicts_with_all = ["bills", "feeders", "from", "to"])]
         over_rating: bool,
 

@@ -88,12 +88,14 @@ pub fn make(dir: &Path, out: &Path, signed: Option<Digest>) -> anyhow::Result<Di
     if secret.exists() {
         let mend = || {
             format!(
-                "the levelled keys of {} are gone or others: move both files elsewhere to make new ones",
+                "{} does not hold the levelled keys of {}: move the latter elsewhere to make both again, and give the evaluator the new ones",
+                keys.display(),
                 secret.display()
             )
         };
         let bytes = disk::read(&keys, Levelled::FILE_LEN as usize).with_context(mend)?;
         let digest = Digest::of(&bytes);
+        ensure!(bytes.len() as u64 == Levelled::FILE_LEN, mend());
         ensure!(signed.is_none_or(|signed| signed == digest), mend());
         return Ok(digest);
     }

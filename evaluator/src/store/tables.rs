@@ -2,7 +2,12 @@
 
 use redb::TableDefinition;
 
+pub(super) const FILE: &str = "comparisons.redb";
+
 pub(super) const FORMAT: &str = "1";
+
+/// Bytes of the file that are kept in memory.
+pub(super) const CACHE: usize = 16 << 20;
 
 /// What the file says of itself: its `format`.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");

@@ -9,7 +9,7 @@ use service::Settings;
 use wire::{Digest, FeederId, UnixSeconds, WindowStart};
 
 use crate::comparison::ranking::{RankInbox, Request};
-use crate::comparison::result::{self, Asked, Result};
+use crate::comparison::result::{self, Asked, Found, Result};
 use crate::print::{Output, utc};
 use crate::release::totals;
 use crate::setup::folder;
@@ -88,7 +88,7 @@ pub fn over_rating(
     );
     let compared = Compared {
         windows: results.len(),
-        intervals: results.iter().map(|result| bits(result).len()).sum(),
+        intervals: results.iter().map(|result| bits(result).count()).sum(),
         over: results.iter().flat_map(over).collect(),
     };
     Ok(match output {
@@ -125,15 +125,15 @@ fn write(results: impl Iterator<Item = Result>, output: impl Write) -> anyhow::R
     let mut writer = csv::Writer::from_writer(output);
     let mut rows = 0;
     for result in results.filter(|result| result.kind == Asked::OverRating) {
-        for (index, over) in bits(&result).iter().enumerate() {
+        for (at, over) in bits(&result) {
             writer.serialize(Row {
                 feeder: result.feeders.first().map_or("", |feeder| feeder.as_str()),
-                interval_start: utc(start(&result, index), "%Y-%m-%dT%H:%M:%SZ"),
+                interval_start: utc(at, "%Y-%m-%dT%H:%M:%SZ"),
                 interval_s: result.interval_s,
                 meters: result.meters,
                 rating_wh: result.rating_wh,
                 margin_wh: result.margin_wh,
-                over: *over,
+                over,
             })?;
             rows += 1;
         }
@@ -196,24 +196,26 @@ fn read(settings: &Settings) -> anyhow::Result<BTreeMap<(WindowStart, Digest), R
     results.collect()
 }
 
-fn bits(result: &Result) -> &[bool] {
-    result.found.as_ref().map_or(&[], |found| &found.over)
+/// When each interval that was compared with the rating begins, and whether the sum was at it or over it.
+fn bits(result: &Result) -> impl Iterator<Item = (u64, bool)> {
+    let found = result.found.iter();
+    found.flat_map(|found| starts(result, found).zip(found.over.iter().copied()))
 }
 
-/// When an interval begins: windows that are days have whole intervals too.
-fn start(result: &Result, index: usize) -> u64 {
-    let found = result.found.as_ref();
-    let interval = found.and_then(|found| found.intervals.get(index));
-    result.window_start.0 + u64::from(*interval.unwrap_or(&0)) * u64::from(result.interval_s)
+/// When the intervals begin: windows that are days have whole intervals too.
+fn starts(result: &Result, found: &Found) -> impl Iterator<Item = u64> {
+    let (window, interval_s) = (result.window_start.0, u64::from(result.interval_s));
+    let intervals = found.intervals.iter().copied();
+    intervals.map(move |interval| window + u64::from(interval) * interval_s)
 }
 
 fn over(result: &Result) -> Vec<Over> {
     let watts = |wh: u64| wh * 3_600 / u64::from(result.interval_s.max(1));
-    let over = bits(result).iter().enumerate().filter(|(_, over)| **over);
-    over.filter_map(|(index, _)| {
+    let over = bits(result).filter(|(_, over)| *over);
+    over.filter_map(|(at, _)| {
         Some(Over {
             feeder: result.feeders.first()?.clone(),
-            at: start(result, index),
+            at,
             rating_w: watts(result.rating_wh?),
             margin_w: watts(result.margin_wh),
         })
@@ -251,14 +253,14 @@ impl Compared {
 
 impl Ranked {
     fn of(result: &Result, asked: Extreme) -> Self {
-        let orders = result.found.as_ref().map_or(&[][..], |found| &found.order);
-        let intervals = orders.iter().enumerate().filter_map(|(index, order)| {
+        let orders = result.found.iter();
+        let orders = orders.flat_map(|found| starts(result, found).zip(&found.order));
+        let intervals = orders.filter_map(|(at, order)| {
             let place = match asked {
                 Extreme::Max => order.first(),
                 Extreme::Min => order.last(),
             };
-            let feeder = result.feeders.get(*place?)?;
-            Some((start(result, index), feeder.clone()))
+            Some((at, result.feeders.get(*place?)?.clone()))
         });
         Self {
             asked,
@@ -288,7 +290,6 @@ impl Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::comparison::result::Found;
 
     #[test]
     fn a_row_an_interval_that_was_compared() {

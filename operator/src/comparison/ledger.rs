@@ -3,14 +3,15 @@
 //! Sums of feeders with a rating are opened nowhere, so they are in no other ledger. Rows are never removed: a sum of a window is
 //! compared once with its rating, and is in one ranking.
 
+mod file;
 mod refused;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use redb::{Database, Error, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use service::store::{self, Fault};
-use wire::{Comparison, DeploymentId, Digest, FeederId, Part, Sum, WindowStart};
+use service::store::Fault;
+use wire::{Comparison, Digest, FeederId, Part, Sum, WindowStart};
 
 use super::result::Result as Found;
 use crate::disk::DiskError;
@@ -59,7 +60,11 @@ pub enum ComparisonLedgerError {
         source: Fault,
     },
     /// It is of another deployment, or of another version.
-    #[error("the record of comparisons {} is of {found}, not of {expected}", path.display())]
+    #[error(
+        "the record of comparisons {} is of {found}, not of {expected}: use the version that made it, or set the file aside if every feeder \
+         that was ever in plan.over_rating is left out of it for good, since what was compared could be compared again",
+        path.display()
+    )]
     Other {
         /// The file.
         path: PathBuf,
@@ -79,50 +84,6 @@ pub(super) struct ComparisonLedger {
 }
 
 impl ComparisonLedger {
-    /// Opens the ledger, or makes it.
-    pub(super) fn open(
-        dir: &Path,
-        deployment: &DeploymentId,
-    ) -> Result<Self, ComparisonLedgerError> {
-        let path = dir.join(FILE);
-        let unusable = |source| ComparisonLedgerError::Unusable {
-            path: path.clone(),
-            source,
-        };
-        let expected = format!("{deployment}, format {FORMAT}");
-        if !path.exists() {
-            let fill = |changes: &redb::WriteTransaction| {
-                changes
-                    .open_table(META)?
-                    .insert("whose", expected.as_str())?;
-                changes.open_table(SUMS)?;
-                changes.open_table(ASKED)?;
-                changes.open_table(COMPARISONS)?;
-                changes.open_table(WAITING)?;
-                changes.open_table(REFUSED)?;
-                changes.open_table(REFUSALS)?;
-                Ok(())
-            };
-            store::create(&path, &store::builder(CACHE), fill).map_err(unusable)?;
-        }
-        let database = store::open(&path, &store::builder(CACHE)).map_err(unusable)?;
-        let whose = || -> Result<String, Error> {
-            let meta = database.begin_read()?.open_table(META)?;
-            Ok(meta
-                .get("whose")?
-                .map_or_else(String::new, |whose| whose.value().to_owned()))
-        };
-        let found = whose().map_err(|error| unusable(error.into()))?;
-        match found == expected {
-            true => Ok(Self { path, database }),
-            false => Err(ComparisonLedgerError::Other {
-                path,
-                found,
-                expected,
-            }),
-        }
-    }
-
     fn at<T>(&self, done: Result<T, Error>) -> Result<T, ComparisonLedgerError> {
         done.map_err(|error| ComparisonLedgerError::Unusable {
             path: self.path.clone(),

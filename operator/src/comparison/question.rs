@@ -84,10 +84,7 @@ impl Comparer {
         if let Some(reason) = self.ledger.refused(&sum)? {
             return Ok(vec![self.refuse(asked, (&sum, digest), reason)]);
         }
-        let counted = self.ledger.refusals(sum.epoch, &sum.feeder)?;
-        let mut rated = asked.plan.feeders.iter();
-        let is_alone = rated.all(|other| other.rating_wh.is_none() || other.feeder == sum.feeder);
-        let judged = match self.budget.allows_one(sum.epoch, counted, is_alone) {
+        let judged = match self.may_be_refused(&sum, asked)? {
             true => self.judge(&sum, digest, asked),
             false => Err(Reason::KeySpent),
         };
@@ -112,6 +109,18 @@ impl Comparer {
                 Ok(vec![self.refuse(asked, (&sum, digest), reason)])
             }
         }
+    }
+
+    /// Whether the key has a refusal left for the sum.
+    fn may_be_refused(
+        &self,
+        sum: &Sum,
+        asked: &Asked,
+    ) -> std::result::Result<bool, ComparisonLedgerError> {
+        let counted = self.ledger.refusals(sum.epoch, &sum.feeder)?;
+        let mut rated = asked.plan.feeders.iter();
+        let is_alone = rated.all(|other| other.rating_wh.is_none() || other.feeder == sum.feeder);
+        Ok(self.budget.allows_one(sum.epoch, counted, is_alone))
     }
 
     /// The sum that the evaluator has, as analytics signed it; none without an evaluator.
@@ -232,7 +241,9 @@ impl Comparer {
                  may have of them: this one waits until that is raised. A meter of the feeder spoils its sums; `operator rotate` gives later \
                  windows a new key"
             ),
-            _ => tracing::warn!(feeder = %sum.feeder, window = sum.window.0, %reason, "a sum is not compared"),
+            _ => {
+                tracing::warn!(feeder = %sum.feeder, window = sum.window.0, %reason, "a sum is not compared")
+            }
         }
         self.receipt(asked, (sum, digest), SumStatus::Rejected(reason))
     }

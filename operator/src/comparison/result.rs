@@ -42,6 +42,7 @@ pub(crate) struct Result {
 
 /// What the bits say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Line")]
 pub(crate) struct Found {
     /// The intervals of the window that were compared. The others are withheld: fewer than the minimum group had a reading.
     pub intervals: Vec<u16>,
@@ -49,6 +50,34 @@ pub(crate) struct Found {
     pub over: Vec<bool>,
     /// Of several, the places of the feeders in [`Result::feeders`], the largest first, for each of the intervals; else empty.
     pub order: Vec<Vec<usize>>,
+}
+
+/// [`Found`] as a line has it.
+#[derive(Deserialize)]
+struct Line {
+    intervals: Option<Vec<u16>>,
+    /// Of lines from before an interval could be withheld: the first one, and all others follow.
+    first: Option<u16>,
+    over: Vec<bool>,
+    order: Vec<Vec<usize>>,
+}
+
+impl TryFrom<Line> for Found {
+    type Error = String;
+
+    fn try_from(line: Line) -> std::result::Result<Self, String> {
+        let compared = line.over.len().max(line.order.len());
+        let following = |first| (first..).take(compared).collect();
+        let intervals = line.intervals.or(line.first.map(following));
+        let intervals = intervals.filter(|intervals| intervals.len() == compared);
+        Ok(Self {
+            intervals: intervals.ok_or_else(|| {
+                format!("found.intervals are not the {compared} that it has bits of")
+            })?,
+            over: line.over,
+            order: line.order,
+        })
+    }
 }
 
 impl Asked {
@@ -168,6 +197,17 @@ mod tests {
         assert_eq!(found.intervals, [2, 3, 5]);
         assert_eq!(found.over, [false, true, false]);
         assert_eq!(found.order, Vec::<Vec<usize>>::new());
+    }
+
+    #[test]
+    fn a_line_from_before_intervals_were_withheld_is_read_and_one_that_lacks_some_is_not() {
+        let read = |line: &str| serde_json::from_str::<Found>(line);
+        let found = read(r#"{"first":2,"over":[true,false],"order":[]}"#).unwrap();
+        assert_eq!(found.intervals, [2, 3]);
+        let again = read(&serde_json::to_string(&found).unwrap()).unwrap();
+        assert_eq!(again, found);
+        let short = read(r#"{"intervals":[2],"over":[true,false],"order":[]}"#);
+        assert!(short.unwrap_err().to_string().contains("found.intervals"));
     }
 
     /// Sums of 5, 9 and 7 in one interval, of 8, 3 and 6 in the other: the differences of the first and second, the first and third,

@@ -228,7 +228,7 @@ fn an_interval_in_which_too_few_had_a_reading_is_not_compared() {
 #[test]
 fn a_spoilt_sum_is_not_compared_and_each_counts_against_the_key() {
     let mut world = World::new(&Scene::default());
-    world.comparer.max_refusals = 2;
+    world.comparer.budget = Budget::new(2);
     let shape = world.fleet.encoding().shape;
     let one = 1 << world.fleet.encoding().profile.scale_bits;
     let spoilt = [shape.checks().start, shape.presence().start];
@@ -248,8 +248,45 @@ fn a_spoilt_sum_is_not_compared_and_each_counts_against_the_key() {
     let answers = world.ask(15);
     let found: Vec<_> = answers.iter().map(status).collect();
     assert_eq!(found, refused(wire::Reason::KeySpent));
-    world.comparer.max_refusals = 3;
+    world.comparer.budget = Budget::new(3);
     assert_eq!(status(&world.ask(15)[0]), SumStatus::Taken);
+}
+
+/// Whoever spoils the sums of one feeder does not keep the others from being compared.
+#[test]
+fn a_feeder_that_spoils_its_sums_leaves_refusals_to_the_others() {
+    let mut world = World::new(&Scene::default());
+    world.comparer.budget = Budget::new(2);
+    let plan = Arc::make_mut(&mut world.fleet.plan);
+    let mut other = plan.feeders[0].clone();
+    other.feeder = "feeder-2".parse().unwrap();
+    plan.feeders.push(other);
+    let first = world.fleet.encoding().shape.checks().start;
+    let one = 1 << world.fleet.encoding().profile.scale_bits;
+    let (sum, limbs) = world.sum(15);
+    let bad = world.fleet.tamper(&limbs, &[(first, one / 2)], &[]);
+    let answers = world.ask_about(&sum, &bad);
+    assert_eq!(
+        status(&answers[0]),
+        SumStatus::Rejected(wire::Reason::NotOpened)
+    );
+    world.window = world.fleet.window(4);
+    let answers = world.ask(15);
+    assert_eq!(
+        status(&answers[0]),
+        SumStatus::Rejected(wire::Reason::KeySpent)
+    );
+    let counted = world
+        .comparer
+        .ledger
+        .refusals(FIRST_EPOCH, &"feeder-2".parse().unwrap());
+    let counted = counted.unwrap();
+    assert!(
+        world
+            .comparer
+            .budget
+            .allows_one(FIRST_EPOCH, counted, false)
+    );
 }
 
 /// Whoever has the key and the masks must not be shown a reading's coefficient.
