@@ -55,17 +55,20 @@ impl<S: Store> Engine<S> {
         Ok(true)
     }
 
-    /// The leases of a transaction's rows, and of what is answered with it.
+    /// The shards of a transaction's rows; and the leases of these and of what is answered with it, where there are leases.
     pub(super) fn leased(&self, transaction: &Transaction<'_>) -> Leased {
-        let Some(held) = &self.held else {
-            return Leased::default();
-        };
         let mut leased = Leased::default();
-        for feeder in transaction.feeders() {
-            if !leased.shards.contains_key(feeder) {
-                leased.shards.insert(feeder.clone(), self.shard(feeder));
+        // A process alone says it too: a pool may have its store later.
+        if self.assigned.is_some() {
+            for feeder in transaction.feeders() {
+                if !leased.shards.contains_key(feeder) {
+                    leased.shards.insert(feeder.clone(), self.shard(feeder));
+                }
             }
         }
+        let Some(held) = &self.held else {
+            return leased;
+        };
         let answered = self.answers.values().flat_map(|answers| answers.shards());
         let bills = self
             .bills

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use service::trust::Roster;
@@ -139,6 +140,7 @@ impl Resend {
 pub(super) async fn step<S: Store + 'static>(
     mut engine: Engine<S>,
     mut work: Work,
+    is_failing: Arc<AtomicBool>,
 ) -> Result<StepResult<S>, AnalyticsError> {
     let mut failing = false;
     let mut again = Vec::new();
@@ -164,6 +166,7 @@ pub(super) async fn step<S: Store + 'static>(
         }
         match effects {
             Ok(mut effects) => {
+                is_failing.store(false, Ordering::Relaxed);
                 if failing {
                     tracing::info!("the store works again: the commit that failed is done");
                 }
@@ -179,19 +182,25 @@ pub(super) async fn step<S: Store + 'static>(
                 });
             }
             Err(error) if !error.may_pass() => return Err(error.into()),
-            Err(error) => {
-                metrics::commit_failed();
-                if !failing {
-                    tracing::error!(
-                        error = %service::Chain(&error),
-                        "nothing is taken until the store works again"
-                    );
-                }
-            }
+            // Of a store that another process has taken, this one writes nothing ever again.
+            Err(error @ StoreError::InUse { .. }) => return Err(error.into()),
+            Err(error) => failed(&error, failing),
         }
         failing = true;
+        is_failing.store(true, Ordering::Relaxed);
         (engine, work) = (back, left);
         sleep(COMMIT_AGAIN).await;
+    }
+}
+
+/// Counts a commit that failed; says the first of several in a row.
+fn failed(error: &StoreError, again: bool) {
+    metrics::commit_failed();
+    if !again {
+        tracing::error!(
+            error = %service::Chain(error),
+            "nothing is taken until the store works again"
+        );
     }
 }
 

@@ -37,7 +37,13 @@ impl Runner {
             &topic,
             &self.key,
         );
-        let _ = self.publisher.publish(topic, payload, false).await;
+        let mut connected = self.publisher.connected();
+        tokio::select! {
+            biased;
+            _ = self.publisher.publish(topic, payload, false) => {}
+            // It waits for room until the broker is back. It is asked again then.
+            _ = connected.wait_for(|connected| !connected) => return,
+        }
         match self.request() {
             None => return,
             Some(Request::Change(_)) => tracing::info!(

@@ -41,7 +41,8 @@ pub enum AnalyticsError {
     /// Sums are to be in a database, and there are some in a file.
     #[error(
         "with `analytics.store` = \"postgres\" the reports in {path} would be in no total: start with \"file\" again, let it run without \
-         gateways until `analytics inspect` lists no sum as open, held or released, and move the file away",
+         gateways until `analytics inspect` lists no sum as open, held, released or divided and the operator has the bills of the last period, and \
+         move the file away",
         path = path.display()
     )]
     FileLeft {

@@ -159,7 +159,7 @@ impl Sharing {
         if !can_work {
             tracing::warn!(
                 "gave all shards up until this process can add again: it is not enrolled, has no roster, does not go by the plan, or was \
-                 without the broker for analytics.lease_ttl"
+                 without the broker or its commits failed for analytics.lease_ttl"
             );
         }
         // One that has ended is an error of the next turn.

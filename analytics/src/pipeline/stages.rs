@@ -1,6 +1,8 @@
 //! The stages of a report side by side: received, verified, folded, committed.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use service::config::Mode;
@@ -18,6 +20,7 @@ use crate::metrics;
 use crate::store::Store;
 use crate::verify::Verdicts;
 
+mod due;
 mod verifying;
 
 /// How many times as long as a commit the next one waits, if that is longer than the configured wait: so the disk is
@@ -43,6 +46,8 @@ pub(super) struct Pipeline<S> {
     resend: Resend,
     /// Where the store is shared.
     sharing: Option<Sharing>,
+    /// Whether the last attempt at a commit failed.
+    failing: Arc<AtomicBool>,
 }
 
 struct Stepping<S> {
@@ -67,6 +72,7 @@ impl<S: Store + 'static> Pipeline<S> {
             tick: false,
             resend: Resend::Nothing,
             sharing: turns.map(Sharing::new),
+            failing: Arc::default(),
             runner,
         }
     }
@@ -94,7 +100,8 @@ impl<S: Store + 'static> Pipeline<S> {
                     self.tick = true;
                     self.runner.ask().await;
                     self.resend_if_due();
-                    Sharing::take_part(&mut self.sharing, self.runner.can_work());
+                    let can_work = self.runner.can_work() && !self.is_stuck();
+                    Sharing::take_part(&mut self.sharing, can_work);
                 }
                 turned = Sharing::turned(&mut self.sharing) => turned.map(|()| Sharing::subscribe(self.sharing.as_ref(), &self.runner))?,
                 event = self.runner.inbox.recv(), if receives => match event {
@@ -191,17 +198,9 @@ impl<S: Store + 'static> Pipeline<S> {
         self.stepping = Some(Stepping {
             began: now,
             commits: commit,
-            result: Box::pin(step(engine, work)),
+            result: Box::pin(step(engine, work, self.failing.clone())),
         });
         Ok(())
-    }
-
-    fn is_commit_due(&self, now: Instant) -> bool {
-        let waited = |since: Instant| now >= since + self.wait;
-        let most = self.runner.settings.analytics.commit_max_reports;
-        self.folded >= most
-            || self.folded_since.is_some_and(waited)
-            || (self.tick && self.folded == 0)
     }
 
     /// Takes what was verified, as far as the next commit has room for it, and when the first of it was received.

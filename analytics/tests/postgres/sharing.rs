@@ -79,10 +79,34 @@ fn once_a_pool_has_it_a_process_alone_neither_writes_nor_starts() {
     assert!(error.contains("analytics.pool"), "{error}");
     assert_eq!(write(&mut shared, &held, 4).unwrap(), 0);
     assert_eq!(lone.feeder(&feeder(0), &mut drop).unwrap(), Some(4));
-    // The pool is stopped.
+    // The pool is stopped, and what is left of it under way is in no one's way.
     member.give_up().unwrap();
     alone(&mut lone).unwrap();
     write_alone(&mut lone, 5).unwrap();
+    assert_eq!(write(&mut shared, &held, 6).unwrap(), held.len());
+    assert_eq!(lone.feeder(&feeder(0), &mut drop).unwrap(), Some(5));
+}
+
+/// Only what is in a shard is loaded with it.
+#[test]
+fn what_a_process_alone_has_written_is_loaded_by_a_pool_or_refused() {
+    let cluster = Cluster::start(&[]);
+    let settings = cluster.database("told");
+    let mut lone = PostgresStore::open(&settings, 1).unwrap();
+    alone(&mut lone).unwrap();
+    assert_eq!(write_sum(&mut lone, &[]), 0);
+    let mut shared = PostgresStore::open(&settings, 2).unwrap();
+    let held = leases(&settings, "one", 2).turn(&TERMS).unwrap();
+    let shards: Vec<Shard> = held.iter().map(|lease| lease.shard).collect();
+    let scope = Scope::Shards(&shards);
+    let mut sums = 0;
+    let mut count = |_| sums += 1;
+    shared.load(&format(), scope, &mut count).unwrap();
+    // As a version wrote it that did not say.
+    cluster.sql("told", "UPDATE feeders SET shard = NULL");
+    let refused = shared.load(&format(), scope, &mut count).unwrap_err();
+    assert_eq!(sums, 1);
+    assert!(refused.to_string().contains("without a shard"), "{refused}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! One commit: what must be known of the database first, and the one statement that writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
+use service::failpoint;
 use tokio_postgres::Error;
 use wire::{FeederId, Shard};
 
@@ -12,9 +14,12 @@ use super::share::Share;
 
 const COMMIT: &str = include_str!("commit.sql");
 
+/// The same without its proof, for a test that must notice.
+static UNFENCED: LazyLock<String> = LazyLock::new(|| COMMIT.replace(" AND l.fence = t.fence", ""));
+
 /// The feeders are there before anything of them is: their short names never change, so it does not matter who gives them.
 const NAME: &str = "INSERT INTO feeders (id, shard) SELECT * FROM unnest($1::text[], $2::smallint[]) \
-                    ON CONFLICT (id) DO UPDATE SET shard = excluded.shard RETURNING number, id";
+                    ON CONFLICT (id) DO UPDATE SET shard = coalesce(excluded.shard, feeders.shard) RETURNING number, id";
 
 const BLOCKS: &str = "SELECT c.feeder, c.start, c.block FROM contributors c \
                       JOIN unnest($1::integer[], $2::bigint[]) AS t(feeder, start) ON c.feeder = t.feeder AND c.start = t.start \
@@ -217,7 +222,11 @@ pub(super) struct Proof {
 
 /// Writes all or nothing.
 pub(super) async fn write(session: &mut Session<'_>, columns: &Columns) -> Result<Proof, Error> {
-    let statement = session.prepared(COMMIT).await?;
+    let text = match failpoint::sabotaged("fence") {
+        true => UNFENCED.as_str(),
+        false => COMMIT,
+    };
+    let statement = session.prepared(text).await?;
     let row = session
         .client
         .query_one(&statement, &columns.parameters())

@@ -119,13 +119,12 @@ async fn drop_if_empty(session: &mut Session<'_>, table: &str) -> Result<bool, E
     let lock = format!(
         "SET LOCAL lock_timeout = '200ms'; LOCK TABLE ONLY contributors, {table} IN ACCESS EXCLUSIVE MODE"
     );
-    match changes.batch_execute(&lock).await {
-        // It is dropped another time. Nothing is sent while nobody waits, so not by dropping `changes`.
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            changes.rollback().await?;
-            return Ok(false);
-        }
-        locked => locked?,
+    if let Err(error) = changes.batch_execute(&lock).await {
+        // It is dropped another time, or another process has dropped it. Nothing is sent while nobody waits, so not by dropping `changes`.
+        let is_gone = error.code() == Some(&SqlState::UNDEFINED_TABLE);
+        let passes = is_gone || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        changes.rollback().await?;
+        return if passes { Ok(is_gone) } else { Err(error) };
     }
     let is_empty = is_empty(&changes, table).await?;
     if is_empty {

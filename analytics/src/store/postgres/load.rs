@@ -11,12 +11,19 @@ use super::read::{self, Problem};
 use crate::store::fit::Fit;
 use crate::store::{Loaded, StoreError, StoreFormat, SumRow};
 
-/// Frees what a pool has left behind, and says whether one is there. Nothing of what that wrote late is written after this.
+/// Frees what a pool has left behind or given up, and says whether one is there. Nothing of what that wrote late is written after this.
 const FREE: &str = "WITH freed AS (
                         UPDATE leases SET owner = NULL, run = NULL, fence = fence + 1
-                        WHERE owner IS NOT NULL AND expires <= clock_timestamp() RETURNING shard
+                        WHERE owner IS NULL OR expires <= clock_timestamp() RETURNING shard
                     )
                     SELECT EXISTS (SELECT FROM leases WHERE owner IS NOT NULL AND shard NOT IN (SELECT shard FROM freed))";
+
+/// Whether there are sums, releases or bills of feeders of which nobody said in which shard they are: what a process alone has written
+/// before it said so. No member of a pool would load them.
+const LEFT_OUT: &str = "SELECT EXISTS (SELECT FROM feeders f WHERE f.shard IS NULL AND (
+                            EXISTS (SELECT FROM sums s WHERE s.feeder = f.number)
+                            OR EXISTS (SELECT FROM releases r WHERE r.feeder = f.number)
+                            OR EXISTS (SELECT FROM bills b WHERE b.feeder = f.number)))";
 
 /// Compares layout and grid with those of the store, which takes them if it has none, and makes it the run's own; without one it is of a
 /// pool, whose leases are what counts. Only the last that did so has it: a pool takes its leases before, so a run that comes later finds
@@ -40,6 +47,14 @@ pub(super) async fn bind(
             changes.rollback().await?;
             return Ok(Err(StoreError::mismatch(place, what, found, expected)));
         }
+    }
+    if run.is_none() && changes.query_one(LEFT_OUT, &[]).await?.try_get(0)? {
+        changes.rollback().await?;
+        let problem = "it has sums of feeders without a shard, which an earlier version wrote: let a process without `analytics.pool` run \
+                       until all of them are released and reclaimed"
+            .to_owned();
+        let path = place.to_owned();
+        return Ok(Err(StoreError::Refused { path, problem }));
     }
     if run.is_some() && changes.query_one(FREE, &[]).await?.try_get(0)? {
         changes.rollback().await?;

@@ -11,16 +11,19 @@ use crate::store::{Fence, Transaction};
 pub(super) struct Share<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) lost: BTreeSet<Shard>,
+    /// Whether the store is this run's own, and no lease is asked for.
+    own: bool,
     /// Windows that go, and with them what else there is of them.
     pub(super) reclaimed: BTreeSet<(&'a FeederId, WindowStart)>,
 }
 
 impl<'a> Share<'a> {
-    pub(super) fn whole(transaction: &'a Transaction<'a>) -> Self {
+    pub(super) fn whole(transaction: &'a Transaction<'a>, own: bool) -> Self {
         let windows = transaction.reclaimed.iter();
         Self {
             transaction,
             lost: BTreeSet::new(),
+            own,
             reclaimed: windows.map(|(feeder, window)| (feeder, *window)).collect(),
         }
     }
@@ -32,12 +35,17 @@ impl<'a> Share<'a> {
         leases.filter(|(shard, _)| !self.lost.contains(shard))
     }
 
+    /// Whether nothing can be written: no shard is held.
+    pub(super) fn is_nothing(&self) -> bool {
+        !self.own && self.leases().next().is_none()
+    }
+
     /// Whether rows of the feeder are written: all of a store that is this run's own.
     pub(super) fn writes(&self, feeder: &FeederId) -> bool {
         let leased = &self.transaction.leases;
         let is_held =
             |shard: &Shard| leased.leases.contains_key(shard) && !self.lost.contains(shard);
-        leased.leases.is_empty() || leased.shards.get(feeder).is_some_and(is_held)
+        self.own || leased.shards.get(feeder).is_some_and(is_held)
     }
 
     /// Whether rows of the window are written, and do not go with it.

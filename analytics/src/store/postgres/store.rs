@@ -72,17 +72,14 @@ impl Store for PostgresStore {
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Shard>, StoreError> {
-        let mut share = Share::whole(transaction);
-        loop {
+        let mut share = Share::whole(transaction, self.own);
+        while !share.is_nothing() {
             let lost = self.attempt(&share)?;
             if lost.is_empty() {
                 break;
             }
             // Nothing was written. What is of the other shards is, unless more are lost meanwhile.
             share.lost.extend(lost);
-            if share.leases().next().is_none() {
-                break;
-            }
         }
         let windows = transaction.reclaimed.iter();
         self.days
