@@ -6,6 +6,7 @@ import gateways
 import latency
 import operators
 import overview
+import pool
 import resources
 import throughput
 
@@ -39,6 +40,7 @@ def build():
                 gateways.row(),
                 broker.row(),
                 analytics.row(),
+                pool.row(),
                 operators.row(),
                 resources.row(),
             ]
