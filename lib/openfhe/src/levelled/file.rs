@@ -13,9 +13,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{KEY_PARTS, KEY_WORDS, Levelled, LevelledError};
+use crate::files::{Form, io_error};
 #[cfg(feature = "secret")]
 use crate::{Error, EvaluationKeyError};
-use crate::files::{Form, io_error};
 
 pub(super) const FORM: Form = Form {
     magic: b"CWLVLKEY",
