@@ -4,7 +4,7 @@ pub(crate) mod areas;
 pub(crate) mod bills;
 pub(crate) mod database;
 mod handover;
-pub(crate) mod shards;
+pub mod shards;
 
 use metrics::{counter, gauge, histogram};
 use service::{telemetry::register, warn_limited};

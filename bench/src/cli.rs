@@ -100,7 +100,9 @@ enum Action {
         output: Output,
     },
     /// Kill the processes while they work, over a bad network, and check that nothing is lost or counted twice.
-    #[command(after_help = "Examples:\n  bench chaos --kills 50 --seed 1")]
+    #[command(
+        after_help = "Examples:\n  bench chaos --kills 50 --seed 1\n  bench chaos --store postgres --analytics 2"
+    )]
     Chaos {
         #[command(flatten)]
         options: chaos::Options,

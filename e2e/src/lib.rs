@@ -1,7 +1,8 @@
 //! The real processes, together, under faults: the tests are in `tests/`.
 //!
 //! # Layout
-//! * [`chaos`]: processes of their own that are killed while they work, and four ledgers compared; `tests/chaos.rs` in small
+//! * [`chaos`]: processes of their own that are killed while they work, and four ledgers compared; `tests/chaos.rs` in small, `tests/pool.rs` over
+//!   PostgreSQL
 //! * `tests/attack.rs`: dishonest parties against real processes, in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load

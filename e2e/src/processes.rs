@@ -15,6 +15,21 @@ use crate::binaries;
 /// Long enough for a loaded machine; nothing is asserted about speed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Runs `bench chaos` with 80 meters; returns how it ended, and what it printed.
+#[must_use]
+pub fn chaos(arguments: &[&str]) -> (ExitStatus, serde_json::Value) {
+    let results = tempfile::tempdir().expect("a folder");
+    let output = Command::new(binaries().join("bench"))
+        .args(["chaos", "--output", "json", "--meters", "80", "--results"])
+        .arg(results.path())
+        .args(arguments)
+        .output()
+        .expect("bench starts");
+    let parsed = serde_json::from_slice(&output.stdout);
+    let outcome = parsed.unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    (output.status, outcome)
+}
+
 /// A deployment in a folder of its own, on a port of its own.
 pub struct Deployment {
     /// Where the processes run.

@@ -1,29 +1,12 @@
-//! The processes killed for real, in small; `bench chaos` does the same at length.
+//! The processes killed for real, in small; `bench chaos` does the same at length. Over a database: `pool.rs`.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::process::{Command, Output};
-
-use e2e::binaries;
-use serde_json::Value;
-
-fn chaos(arguments: &[&str]) -> (Output, Value) {
-    let results = tempfile::tempdir().unwrap();
-    let output = Command::new(binaries().join("bench"))
-        .args(["chaos", "--output", "json", "--meters", "80", "--results"])
-        .arg(results.path())
-        .args(arguments)
-        .output()
-        .unwrap();
-    let parsed = serde_json::from_slice(&output.stdout);
-    let outcome = parsed.unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    (output, outcome)
-}
-
+use e2e::processes::chaos;
 #[test]
 fn killed_processes_lose_nothing_and_count_nothing_twice() {
-    let (output, outcome) = chaos(&["--kills", "10", "--seed", "5", "--windows", "50"]);
-    assert_eq!(output.status.code(), Some(0), "{outcome:#}");
+    let (status, outcome) = chaos(&["--kills", "10", "--seed", "5", "--windows", "50"]);
+    assert_eq!(status.code(), Some(0), "{outcome:#}");
     for process in ["broker", "operator", "analytics", "meter", "live"] {
         assert_eq!(outcome["kills"][process], 2, "{outcome:#}");
         assert!(outcome["recovery_ms"][process]["max"].as_f64() > Some(0.0));
@@ -57,7 +40,7 @@ fn killed_processes_lose_nothing_and_count_nothing_twice() {
 
 #[test]
 fn what_is_broken_is_noticed() {
-    let (output, found) = chaos(&[
+    let (status, found) = chaos(&[
         "--self-test",
         "--kills",
         "10",
@@ -66,7 +49,7 @@ fn what_is_broken_is_noticed() {
         "--windows",
         "50",
     ]);
-    assert_eq!(output.status.code(), Some(0), "{found:#}");
+    assert_eq!(status.code(), Some(0), "{found:#}");
     let noticed = found.as_array().unwrap().iter();
     let noticed: Vec<&str> = noticed
         .filter(|found| found["noticed"] == true)

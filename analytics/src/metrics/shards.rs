@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 
-const HELD: &str = "cipherwatt_analytics_shards_held";
+/// Gauge: shards of the pool that this process holds.
+pub const SHARDS: &str = "cipherwatt_analytics_shards_held";
 const LEASE_AGE: &str = "cipherwatt_analytics_lease_age_seconds";
 const TAKEN: &str = "cipherwatt_analytics_shards_taken_total";
 const FENCED: &str = "cipherwatt_analytics_shards_fenced_total";
@@ -26,7 +27,7 @@ pub(super) const COUNTERS: [(&str, &str); 3] = [
 ];
 
 pub(super) const GAUGES: [(&str, &str); 2] = [
-    (HELD, "Shards that are held; 0 with a store of its own"),
+    (SHARDS, "Shards that are held; 0 with a store of its own"),
     (
         LEASE_AGE,
         "Time since leases were last renewed; 0 with a store of its own",
@@ -34,7 +35,7 @@ pub(super) const GAUGES: [(&str, &str); 2] = [
 ];
 
 pub(crate) fn held(shards: usize) {
-    gauge!(HELD).set(shards as f64);
+    gauge!(SHARDS).set(shards as f64);
 }
 
 pub(crate) fn taken(shards: usize) {

@@ -30,6 +30,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use harness::sharing::Sharing;
 use service::config::Settings;
 use service::stop::Stop;
 
@@ -72,6 +73,9 @@ pub(crate) struct Options {
     /// How many real ciphertexts the reports share.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pool: u32,
+    /// How analytics keeps and shares the sums.
+    #[command(flatten)]
+    pub(crate) sharing: Sharing,
     /// Gateways that send, each over a connection of its own and at the pace its receipts allow.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) gateways: u32,
@@ -138,6 +142,7 @@ pub(crate) async fn run(
             options.max_p99.or(Some(MAX_P99)),
         ),
     };
+    options.sharing.check()?;
     let mut world = World::start(base, options, &stop).await?;
     let steps = offer(&mut world, &mut search, duration, max_p99, &stop).await;
     let enrolled = world.enrolled;
@@ -153,6 +158,8 @@ pub(crate) async fn run(
         meters: steps.first().map_or(meters, |step| step.meters),
         feeders: options.feeders(meters),
         gateways: options.gateways,
+        store: options.sharing.store.name(),
+        analytics: options.sharing.analytics,
         pool: options.pool,
         enrolled_s: enrolled.as_secs_f64(),
         steps,

@@ -30,6 +30,10 @@ pub(crate) struct Load {
     pub(crate) meters: u32,
     pub(crate) feeders: u32,
     pub(crate) gateways: u32,
+    /// Where analytics keeps its sums: `file` or `postgres`.
+    pub(crate) store: &'static str,
+    /// Analytics services that share the feeders.
+    pub(crate) analytics: u8,
     pub(crate) pool: u32,
     /// Time until every meter was enrolled, in seconds.
     pub(crate) enrolled_s: f64,
@@ -72,12 +76,14 @@ impl Load {
 
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
+            "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; analytics: {}, store: {}; {} real ciphertexts\n",
             self.table(),
             self.meters,
             self.feeders,
             self.gateways,
             self.enrolled_s,
+            self.analytics,
+            self.store,
             self.pool
         );
         if self.searched {

@@ -4,9 +4,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use cluster::Cluster;
 use harness::oracle::Truths;
 use harness::output::progress_bar;
 use harness::runtimes::Runtimes;
+use harness::sharing::{DATABASE, Sharing, Store};
 use harness::stack::{Next, Stack};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
@@ -44,6 +46,7 @@ pub(crate) struct World {
     next_cell: u64,
     pub(crate) enrolled: Duration,
     _state: TempDir,
+    _database: Option<Cluster>,
     /// Dropped last: all else works on their threads.
     _runtimes: Runtimes,
 }
@@ -59,8 +62,13 @@ impl World {
         let fleet = Arc::new(fleet);
         let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
         let runtimes = Runtimes::start(&["operator", "analytics", "generator"])?;
-        let mut stack =
-            Stack::services(&settings(base, &fleet), state.path(), &(&runtimes).into()).await?;
+        let mut settings = settings(base, &fleet);
+        let database = database(options.sharing, &mut settings)?;
+        let mut stack = Stack::services(&settings, state.path(), &(&runtimes).into()).await?;
+        for number in 2..=options.sharing.analytics {
+            stack.rename_analytics(format!("analytics-{number}").parse()?);
+            stack.start_analytics();
+        }
         let settings = stack.settings().clone();
         let held = match deployment::plan(&settings, &fleet, stop).await {
             Ok(held) => held,
@@ -92,6 +100,7 @@ impl World {
             next_cell: 0,
             enrolled: Duration::ZERO,
             _state: state,
+            _database: database,
             _runtimes: runtimes,
         };
         match world.prepare(&topics, keys, began, stop).await {
@@ -248,6 +257,21 @@ impl World {
         self.gateways.stop().await;
         self.stack.stop().await
     }
+}
+
+/// The server with the database of the run, if analytics is to use one, which the settings say then.
+fn database(sharing: Sharing, settings: &mut Settings) -> Result<Option<Cluster>> {
+    let cluster = match sharing.store {
+        Store::File => None,
+        Store::Postgres => Some(Cluster::start(&[])?),
+    };
+    let mut servers = Vec::new();
+    if let Some(cluster) = &cluster {
+        cluster.sql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+        servers.push(([127, 0, 0, 1], cluster.port()).into());
+    }
+    sharing.enter(settings, &servers)?;
+    Ok(cluster)
 }
 
 /// One interval a report: what a fleet that reports every quarter of an hour sends.

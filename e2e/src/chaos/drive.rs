@@ -8,11 +8,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::disturbed::{Disturbed, takeover};
 use super::observer::Observer;
 use super::probe::Metrics;
 use super::process::{Cause, Process, State};
 use super::recovery::{self, Probe, Recovery};
-use super::schedule::{FailPoint, PlannedKill};
+use super::schedule::{FailPoint, Fault, PlannedFault, PlannedKill};
 use super::serve::Role;
 use super::stage::Stage;
 
@@ -20,6 +21,8 @@ use super::stage::Stage;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for a fail point to be passed.
 const POINT: Duration = Duration::from_secs(20);
+/// After this a process of a pool is killed without work, too.
+const IDLE: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -43,6 +46,8 @@ pub(crate) struct Drive<'a> {
     working: BTreeMap<Role, watch::Receiver<u32>>,
     began: Instant,
     pub(crate) kills: Vec<Kill>,
+    /// What else happened.
+    pub(crate) faults: Disturbed,
     /// Fail points that were not passed in time; the process was killed from outside instead.
     pub(crate) missed: Vec<&'static str>,
 }
@@ -73,6 +78,7 @@ impl<'a> Drive<'a> {
             working: working.collect(),
             began: Instant::now(),
             kills: Vec::new(),
+            faults: Disturbed::default(),
             missed: Vec::new(),
         }
     }
@@ -80,10 +86,7 @@ impl<'a> Drive<'a> {
     /// Waits for the position of a planned kill, then for work in flight, and kills.
     pub(crate) async fn play(&mut self, planned: &PlannedKill) -> Result<()> {
         self.recovered(planned.role).await?;
-        while self.stage.position(self.observer.seen().newest) < planned.position {
-            self.still_reading()?;
-            sleep(LOOK).await;
-        }
+        self.reached(planned.position).await?;
         let point = planned.then.clone();
         let life = self
             .strike(planned.role, planned.wait_ms, point.clone())
@@ -114,15 +117,62 @@ impl<'a> Drive<'a> {
         Ok(())
     }
 
+    /// Waits until so much of the run has been reported.
+    async fn reached(&self, position: f64) -> Result<()> {
+        while self.stage.position(self.observer.seen().newest) < position {
+            self.still_reading()?;
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Disturbs the run as planned.
+    pub(crate) async fn disturb(&mut self, planned: &PlannedFault) -> Result<()> {
+        self.reached(planned.position).await?;
+        let Some(database) = &self.stage.database else {
+            return Ok(());
+        };
+        tracing::info!(fault = ?planned.fault, "disturbed");
+        match planned.fault {
+            Fault::Restart => {
+                database.restart().await?;
+                self.faults.database_restarts += 1;
+            }
+            Fault::Promotion => {
+                database.promote().await?;
+                self.faults.database_promotions += 1;
+            }
+            Fault::Stop { role, pause } => {
+                let Some(process) = self.processes.get(&role) else {
+                    bail!("no {}", role.name());
+                };
+                process.pause(pause).await?;
+                self.faults.stops += 1;
+                if self.stage.is_shared() && role.program() == Role::Analytics {
+                    let taken = takeover(database, self.stage.id(role), pause).await?;
+                    self.faults.takeovers.extend(taken);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Kills a process once it has work in flight.
-    async fn strike(&mut self, role: Role, wait_ms: u64, point: Option<FailPoint>) -> Result<u32> {
-        let limit = Instant::now() + PATIENCE;
+    async fn strike(
+        &mut self,
+        role: Role,
+        mut wait_ms: u64,
+        point: Option<FailPoint>,
+    ) -> Result<u32> {
+        let began = Instant::now();
+        let limit = began + PATIENCE;
         let in_flight = loop {
             self.still_reading()?;
             if Instant::now() > limit {
                 bail!("{} had no work in flight for {PATIENCE:?}", role.name());
             }
-            if let Some(in_flight) = self.in_flight(role, wait_ms).await {
+            let is_late = began.elapsed() >= IDLE;
+            if let Some(in_flight) = self.in_flight(role, &mut wait_ms, is_late).await {
                 break in_flight;
             }
             sleep(LOOK / 4).await;
@@ -160,21 +210,26 @@ impl<'a> Drive<'a> {
 
     /// What a process is in the middle of, in words. Looks twice with `wait_ms` in between, so that a kill lands anywhere in a
     /// burst and still on work.
-    async fn in_flight(&self, role: Role, wait_ms: u64) -> Option<String> {
+    async fn in_flight(&self, role: Role, wait_ms: &mut u64, is_late: bool) -> Option<String> {
         if role == Role::Operator {
             let mut releases = self.observer.releases();
             releases.mark_unchanged();
             timeout(LOOK * 10, releases.changed()).await.ok()?.ok()?;
-            sleep(Duration::from_millis(wait_ms % 8)).await;
+            sleep(Duration::from_millis(*wait_ms % 8)).await;
             let awaited = self.observer.seen().awaits_operator();
             return awaited.then(|| "a release without its receipt".to_owned());
         }
-        self.look(role).await?;
-        sleep(Duration::from_millis(wait_ms)).await;
-        self.look(role).await
+        self.look(role, is_late).await?;
+        sleep(Duration::from_millis(*wait_ms)).await;
+        let found = self.look(role, is_late).await;
+        if found.is_none() {
+            // The burst was shorter than the wait.
+            *wait_ms /= 2;
+        }
+        found
     }
 
-    async fn look(&self, role: Role) -> Option<String> {
+    async fn look(&self, role: Role, is_late: bool) -> Option<String> {
         let house = self.stage.live.as_ref().filter(|_| role == Role::Live);
         let unanswered = house.map_or(0, |house| house.sent().unanswered);
         if unanswered > 0 {
@@ -182,7 +237,13 @@ impl<'a> Drive<'a> {
         }
         let reports = (meter::metrics::OUTBOX, "reports without a receipt");
         let (of, (metric, what)) = match role {
-            Role::Analytics => (role, (analytics::metrics::OPEN, "open sums")),
+            Role::Analytics | Role::SecondAnalytics | Role::ThirdAnalytics => {
+                let open = (analytics::metrics::OPEN, "open sums");
+                let shards = (analytics::metrics::shards::SHARDS, "shards");
+                // Of a pool, a process may have shards without a feeder.
+                let is_idle = self.stage.is_shared() && is_late;
+                (role, if is_idle { shards } else { open })
+            }
             Role::Live => (role, reports),
             // What the gateway has no receipt for is on its way through the broker, or about to be.
             Role::Meter | Role::Broker | Role::Operator => (Role::Meter, reports),

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use service::failpoint;
 use tokio::time::timeout;
 
 use super::process::{Cause, Process, Start};
-use super::proxy::{self, Faults};
+use super::proxy::{self, Networks};
 use super::serve::Role;
 use super::stage::Stage;
 use super::{Options, QUIET};
 
 /// In which order they end: whoever sends before whoever takes.
-const LAST: [Role; 5] = [
+const LAST: [Role; 7] = [
     Role::Live,
     Role::Meter,
+    Role::ThirdAnalytics,
+    Role::SecondAnalytics,
     Role::Analytics,
     Role::Operator,
     Role::Broker,
@@ -29,7 +30,7 @@ pub(super) async fn start(
     stage: &Stage,
     options: &Options,
     results: &Path,
-    faults: &Arc<Faults>,
+    networks: &Networks,
 ) -> Result<BTreeMap<Role, Process>> {
     let logs = results.join("logs");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
@@ -37,13 +38,29 @@ pub(super) async fn start(
     let mut processes = BTreeMap::new();
     for (number, role) in (1_u64..).zip(stage.roles()) {
         let mut arguments = arguments(stage, role);
-        let through_proxy = matches!(role, Role::Analytics | Role::Meter | Role::Live);
+        let is_analytics = role.program() == Role::Analytics;
+        let through_proxy = is_analytics || matches!(role, Role::Meter | Role::Live);
+        let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
         if options.network_faults && through_proxy {
-            let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
-            let address = proxy::listen(broker, seed, faults.clone()).await?;
+            let address = proxy::listen(broker, seed, networks.broker.clone()).await?;
             arguments.extend(["--set".to_owned(), format!("mqtt.address={address}")]);
         }
-        let sabotage = options.sabotage.filter(|sabotage| sabotage.role() == role);
+        if let Some(database) = &stage.database
+            && options.network_faults
+            && is_analytics
+        {
+            let mut addresses = Vec::new();
+            for (host, server) in (1_u64..).zip(database.addresses()) {
+                let seed = seed ^ (host << 16);
+                let address = proxy::listen(server, seed, networks.database.clone()).await?;
+                addresses.push(address.to_string());
+            }
+            let address = format!("analytics.postgres.address={}", addresses.join(","));
+            arguments.extend(["--set".to_owned(), address]);
+        }
+        let sabotage = options
+            .sabotage
+            .filter(|sabotage| sabotage.role() == role.program());
         let process = Process::start(Start {
             role,
             arguments,
@@ -63,6 +80,7 @@ fn arguments(stage: &Stage, role: Role) -> Vec<String> {
     let live = stage.live.as_ref().filter(|_| role == Role::Live);
     let config = live.map_or(&stage.config, |house| &house.config);
     let mut arguments = vec!["--config".to_owned(), config.display().to_string()];
+    arguments.extend(stage.own(role));
     if let Some(house) = live {
         arguments.extend(["--clock".to_owned(), house.clock.display().to_string()]);
     }

@@ -9,6 +9,8 @@
 //! # Layout
 //! * [`serve`]: the processes · `launch`: all of them, started and ended · `process`: kept running, killed, started again ·
 //!   `probe`: what they say of themselves
+//! * `options`: what the command line asks for
+//! * `database`: two servers of PostgreSQL · `disturbed`: what happens to them, and processes that are stopped
 //! * `house`: the meters of the live gateway · `event_clock`: what it goes by
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
@@ -16,16 +18,20 @@
 //! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
 mod bills;
+mod database;
+mod disturbed;
 mod drive;
 mod event_clock;
 mod house;
 mod judge;
 mod launch;
 mod observer;
+mod options;
 mod probe;
 mod process;
 mod proxy;
 mod recovery;
+pub mod sabotage;
 mod schedule;
 pub mod selftest;
 pub mod serve;
@@ -36,7 +42,6 @@ mod totals;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -50,12 +55,16 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::Topics;
 
 use bills::Bill;
-use drive::Drive;
+use database::Database;
+use disturbed::{Disturbed, Faults};
+use drive::{Drive, Kill};
 use judge::{Rules, Verdict, judge};
 use launch::{end, start};
 use observer::Observer;
+pub use options::Options;
 use process::Process;
-use proxy::Faults;
+use proxy::Networks;
+use recovery::Recovery;
 use serve::Role;
 use stage::Stage;
 pub use summary::Summary;
@@ -69,51 +78,6 @@ const AFTERWARDS: Duration = Duration::from_millis(2_500);
 const WINDOWS_PER_S: f64 = 2.0;
 /// Between two looks at the lines.
 const LOOK: Duration = Duration::from_millis(100);
-/// Time a run may take, and what it may take for each kill.
-const LIMIT: (Duration, Duration) = (Duration::from_secs(90), Duration::from_secs(6));
-
-/// What the command line asks for.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Options {
-    /// Number of kills, over all processes.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(i64::from(schedule::FEWEST)..=10_000))]
-    pub kills: u32,
-    /// Seed of the readings, of who is killed when, and of the network's faults.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Simulated meters.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub meters: u32,
-    /// Number of feeders the meters are spread over in turn.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
-    pub feeders: u32,
-    /// Windows of each feeder; three for each kill unless set.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub windows: Option<u32>,
-    /// Close a window after this long without a report, so that what a kill holds up comes late, in supplements. Unless set,
-    /// windows close when every meter has reported.
-    #[arg(long, value_parser = humantime::parse_duration)]
-    pub idle_limit: Option<Duration>,
-    /// Whether the network between the processes and the broker has faults too.
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
-    pub network_faults: bool,
-    /// Whether there is a gateway, too, whose meters send lines, with a feeder of its own.
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
-    pub live: bool,
-    /// Whether some meters of each feeder are billed by tariff band, where windows close when every meter has reported.
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
-    pub bills: bool,
-    /// Give up after this long; 90 s and 6 s for each kill unless set.
-    #[arg(long, value_parser = humantime::parse_duration)]
-    pub timeout: Option<Duration>,
-    /// Break the deduplication, then the journal, and pass only if the run notices both.
-    #[arg(long)]
-    pub self_test: bool,
-    /// What to break.
-    #[arg(long, hide = true)]
-    pub sabotage: Option<selftest::Sabotage>,
-}
-
 /// Runs to the verdict, with logs, totals and kills in `results`.
 ///
 /// # Errors
@@ -124,19 +88,21 @@ pub async fn run(
     results: &Path,
     stop: Stop,
 ) -> Result<Summary> {
+    options.sharing.check()?;
+    let database = Database::of(options.sharing.store).await?;
     let began = Instant::now();
     let folder = tempfile::Builder::new()
         .prefix("cipherwatt-chaos-")
         .tempdir()
         .context("a folder for the state")?;
-    let stage = Stage::set(base, options, folder.path(), results)?;
-    let faults = Arc::new(Faults::default());
+    let stage = Stage::set(base, options, database, folder.path(), results)?;
+    let networks = Networks::default();
     let topics = Topics::new(&stage.settings.deployment.root)?;
     // Dropped at the end of the run: a second observer of its name would take its place at the broker, in turns.
     let (_observing, observed) = Stop::manual();
     let sending = observed.clone();
     let observer = Observer::start(&stage.settings, &stage.gateways(), topics, observed);
-    let processes = start(&stage, options, results, &faults).await?;
+    let processes = start(&stage, options, results, &networks).await?;
     if let Some(house) = &stage.live {
         house.begin(observer.clone(), sending);
     }
@@ -145,36 +111,86 @@ pub async fn run(
     let mut drive = Drive::new(&stage, &observer, &processes, &sender);
     let mut wrong = Vec::new();
     tokio::select! {
-        () = stop.stopped() => return Err(Interrupted.into()),
+        () = stop.stopped() => return interrupted(&stage, processes).await,
         played = play_all(&stage, options, &mut drive, &processes) => wrong.extend(played.err()),
     }
-    let kills = drive.kills;
-    let missed = drive.missed;
-    let mut wrong: Vec<String> = wrong.iter().map(|error| format!("{error:#}")).collect();
-    wrong.extend(end(processes).await);
-    if kills.len() < options.kills as usize {
-        wrong.push(format!("{} kills of {} landed", kills.len(), options.kills));
+    let mut ended = Ended {
+        kills: drive.kills,
+        missed: drive.missed,
+        disturbed: drive.faults,
+        recoveries: Vec::new(),
+        wrong: wrong.iter().map(|error| format!("{error:#}")).collect(),
+    };
+    if options.network_faults {
+        networks.calm().await;
     }
-    let mut recoveries = Vec::new();
+    ended.wrong.extend(end(processes).await);
     while let Ok(recovery) = recovered.try_recv() {
-        recoveries.push(recovery);
+        ended.recoveries.push(recovery);
     }
-    if let Some(house) = &stage.live {
-        wrong.append(&mut house.sent().refused);
-    }
-    let verdict = verdict(&stage, &observer, wrong)?;
-    let mut summary = Summary::new(options, verdict, &kills, &recoveries);
-    summary.fail_points_missed = missed;
-    summary.lines = stage.live.as_ref().map(|house| house.sent().clone());
-    summary.network_faults = faults.counts();
+    write_json(results, "kills.json", &ended.kills)?;
+    write_json(results, "recoveries.json", &ended.recoveries)?;
+    let mut summary = summarise(&stage, options, &observer, &networks, ended).await?;
     summary.wall_s = began.elapsed().as_secs_f64();
     results.clone_into(&mut summary.results);
     if !summary.correct && options.sabotage.is_none() {
         summary.state = Some(folder.keep());
     }
-    write_json(results, "kills.json", &kills)?;
-    write_json(results, "recoveries.json", &recoveries)?;
     write_json(results, "summary.json", &summary)?;
+    Ok(summary)
+}
+
+/// Ends everything, in the middle of a run.
+async fn interrupted(stage: &Stage, processes: BTreeMap<Role, Process>) -> Result<Summary> {
+    end(processes).await;
+    if let Some(database) = &stage.database {
+        database.settle().await?;
+    }
+    Err(Interrupted.into())
+}
+
+/// What happened to the processes, once they have ended.
+struct Ended {
+    kills: Vec<Kill>,
+    missed: Vec<&'static str>,
+    disturbed: Disturbed,
+    recoveries: Vec<Recovery>,
+    wrong: Vec<String>,
+}
+
+async fn summarise(
+    stage: &Stage,
+    options: &Options,
+    observer: &Observer,
+    networks: &Networks,
+    ended: Ended,
+) -> Result<Summary> {
+    let Ended {
+        kills,
+        recoveries,
+        mut wrong,
+        ..
+    } = ended;
+    if kills.len() < options.kills as usize {
+        wrong.push(format!("{} kills of {} landed", kills.len(), options.kills));
+    }
+    if let Some(house) = &stage.live {
+        wrong.append(&mut house.sent().refused);
+    }
+    let mut faults = None;
+    if let Some(database) = &stage.database {
+        let network = networks.database.counts();
+        match Faults::of(&ended.disturbed, database, network).await {
+            Ok(found) => faults = Some(found),
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    let verdict = verdict(stage, observer, wrong)?;
+    let mut summary = Summary::new(options, verdict, &kills, &recoveries);
+    summary.faults = faults;
+    summary.fail_points_missed = ended.missed;
+    summary.lines = stage.live.as_ref().map(|house| house.sent().clone());
+    summary.network_faults = networks.broker.counts();
     Ok(summary)
 }
 
@@ -201,7 +217,7 @@ async fn play_all(
     drive: &mut Drive<'_>,
     processes: &BTreeMap<Role, Process>,
 ) -> Result<()> {
-    let limit = options.timeout.unwrap_or(LIMIT.0 + LIMIT.1 * options.kills);
+    let limit = options.limit();
     let bar = progress_bar(u64::from(options.kills), "kills");
     let played = timeout(limit, play(stage, options, drive, processes, &bar)).await;
     bar.finish_and_clear();
@@ -216,9 +232,16 @@ async fn play(
     processes: &BTreeMap<Role, Process>,
     bar: &ProgressBar,
 ) -> Result<()> {
+    let mut faults = options.faults(&stage.roles()).into_iter().peekable();
     for planned in schedule::schedule(options.kills, options.seed, &stage.roles()) {
+        while let Some(fault) = faults.next_if(|fault| fault.position < planned.position) {
+            drive.disturb(&fault).await?;
+        }
         drive.play(&planned).await?;
         bar.set_position(drive.kills.len() as u64);
+    }
+    for fault in faults {
+        drive.disturb(&fault).await?;
     }
     for role in stage.roles() {
         drive.recovered(role).await?;

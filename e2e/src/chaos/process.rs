@@ -81,6 +81,8 @@ impl State {
 
 enum Order {
     Kill(Option<FailPoint>, oneshot::Sender<u32>),
+    /// A signal that ends nothing.
+    Signal(&'static str),
     Stop,
 }
 
@@ -116,6 +118,22 @@ impl Process {
             bail!("there is nothing left to kill");
         }
         killed.await.context("there is nothing left to kill")
+    }
+
+    /// Stops the process with SIGSTOP, for so long if it is not killed first.
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<()> {
+        let sent = self.orders.send(Order::Signal("STOP")).await;
+        sent.context("there is nothing left to stop")?;
+        // Whoever drops this process ends it, also while it is stopped.
+        let orders = self.orders.downgrade();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            if let Some(orders) = orders.upgrade() {
+                // An error: it is over already.
+                let _ = orders.send(Order::Signal("CONT")).await;
+            }
+        });
+        Ok(())
     }
 
     /// Asks the process to end with SIGTERM and waits until it has.
@@ -212,10 +230,17 @@ async fn end(
                     (next, killed) = (point, Some(done));
                     child.start_kill().context("killing a process")?;
                 }
+                Some(Order::Signal(name)) => {
+                    if let Some(id) = child.id() {
+                        signal(id, name)?;
+                    }
+                }
                 Some(Order::Stop) => {
                     *stopping = true;
                     if let Some(id) = child.id() {
                         signal(id, "TERM")?;
+                        // One that is stopped takes it then.
+                        signal(id, "CONT")?;
                     }
                 }
                 None => {

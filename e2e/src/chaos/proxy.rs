@@ -1,4 +1,4 @@
-//! A bad network: a TCP proxy between a process and the broker that cuts, delays, stalls and goes deaf.
+//! A bad network: a TCP proxy between a process and the broker or the database that cuts, delays, stalls and goes deaf.
 //!
 //! What happens to a connection, and when, follows from the seed and the connection's number. After a calm while one of
 //! these befalls it:
@@ -12,7 +12,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -46,6 +46,13 @@ struct Spell {
     cut: bool,
 }
 
+/// What there is once all faults are over.
+const CALM: Spell = Spell {
+    weather: Weather::Calm,
+    lasts: Duration::from_secs(1),
+    cut: false,
+};
+
 /// How often each fault happened.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
@@ -53,6 +60,27 @@ pub(crate) struct Faults {
     delay: AtomicU64,
     stall: AtomicU64,
     deaf: AtomicU64,
+    /// Whether there are no more.
+    over: AtomicBool,
+}
+
+/// Faults of the networks of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Networks {
+    /// Between the processes and the broker.
+    pub(crate) broker: Arc<Faults>,
+    /// Between analytics and the database.
+    pub(crate) database: Arc<Faults>,
+}
+
+impl Networks {
+    /// Ends all faults, within two seconds: no process is asked to end while it cannot reach what it needs for that.
+    pub(crate) async fn calm(&self) {
+        for faults in [&self.broker, &self.database] {
+            faults.over.store(true, Ordering::Relaxed);
+        }
+        sleep(Duration::from_secs(2)).await;
+    }
 }
 
 /// [`Faults`] at a moment.
@@ -90,9 +118,9 @@ impl Faults {
     }
 }
 
-/// Listens on a free port of the loopback interface and passes on to `broker`. Ends when dropped with the runtime.
+/// Listens on a free port of the loopback interface and passes on to `server`. Ends when dropped with the runtime.
 pub(crate) async fn listen(
-    broker: SocketAddr,
+    server: SocketAddr,
     seed: u64,
     faults: Arc<Faults>,
 ) -> Result<SocketAddr> {
@@ -105,7 +133,7 @@ pub(crate) async fn listen(
         while let Ok((process, _)) = listener.accept().await {
             number += 1;
             let random = ChaCha8Rng::seed_from_u64(seed ^ (number << 32));
-            tokio::spawn(connection(process, broker, random, faults.clone()));
+            tokio::spawn(connection(process, server, random, faults.clone()));
         }
     });
     Ok(address)
@@ -113,27 +141,30 @@ pub(crate) async fn listen(
 
 async fn connection(
     process: TcpStream,
-    broker: SocketAddr,
+    server: SocketAddr,
     mut random: ChaCha8Rng,
     faults: Arc<Faults>,
 ) {
-    // No broker: the process sees its connection close.
-    let Ok(broker) = TcpStream::connect(broker).await else {
+    // No server: the process sees its connection close.
+    let Ok(server) = TcpStream::connect(server).await else {
         return;
     };
-    let _ = (process.set_nodelay(true), broker.set_nodelay(true));
+    let _ = (process.set_nodelay(true), server.set_nodelay(true));
     let (weather, now) = watch::channel(Weather::Calm);
     let (process_read, process_write) = process.into_split();
-    let (broker_read, broker_write) = broker.into_split();
-    let out = pump(process_read, broker_write, now.clone(), |weather| {
+    let (server_read, server_write) = server.into_split();
+    let out = pump(process_read, server_write, now.clone(), |weather| {
         weather == Weather::Stall
     });
-    let back = pump(broker_read, process_write, now, |weather| {
+    let back = pump(server_read, process_write, now, |weather| {
         matches!(weather, Weather::Stall | Weather::Deaf)
     });
     let forecast = async {
         loop {
-            let spell = next(&mut random);
+            let spell = match faults.over.load(Ordering::Relaxed) {
+                true => CALM,
+                false => next(&mut random),
+            };
             weather.send_replace(spell.weather);
             if spell.weather != Weather::Calm {
                 faults.count(&spell);

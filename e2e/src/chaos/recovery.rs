@@ -38,7 +38,7 @@ fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<
 ///
 /// * the broker has relayed a message to the subscriber,
 /// * the operator has taken a release or answered one it had,
-/// * analytics has folded a report or recognised one,
+/// * analytics has folded a report or recognised one, or has a share of a pool's feeders,
 /// * the gateway has been given a receipt that settled a report, and the live one has answered a line.
 ///
 /// Metrics count from 0 in every life.
@@ -57,7 +57,12 @@ impl Probe {
                 return last.is_some_and(|last| last > since);
             }
             Role::Operator => &[operator::TAKEN, operator::DUPLICATE],
-            Role::Analytics => &[analytics::FOLDED, analytics::DUPLICATE],
+            // Of a pool, a process may have shards without a feeder.
+            Role::Analytics | Role::SecondAnalytics | Role::ThirdAnalytics => &[
+                analytics::FOLDED,
+                analytics::DUPLICATE,
+                analytics::shards::SHARDS,
+            ],
             Role::Meter => &[meter::SETTLED],
             Role::Live => {
                 // Once every line is answered, it has no more to do than to send what it has.

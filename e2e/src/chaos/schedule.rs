@@ -1,6 +1,7 @@
 //! Who is killed when, and how: everything that follows from the seed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -74,6 +75,52 @@ pub(crate) struct PlannedKill {
     pub(crate) overlaps: bool,
 }
 
+/// What happens to a run besides kills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A process stands still.
+    Stop { role: Role, pause: Duration },
+    /// The database is killed, and started again.
+    Restart,
+    /// The database is killed for good, and its standby promoted.
+    Promotion,
+}
+
+/// A fault, and the share of the run's windows, 0 to 1, that is reported first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PlannedFault {
+    pub(crate) fault: Fault,
+    pub(crate) position: f64,
+}
+
+/// Faults of a run of `kills` kills over a database: for each twenty of them a restart, a promotion and two stops, every second of an
+/// analytics process for longer than a lease.
+pub(crate) fn faults(kills: u32, seed: u64, roles: &[Role]) -> Vec<PlannedFault> {
+    let mut random = ChaCha8Rng::seed_from_u64(!seed);
+    let of_each = kills.div_ceil(20) as usize;
+    let (pool, others): (Vec<Role>, Vec<Role>) =
+        (roles.iter()).partition(|role| role.program() == Role::Analytics);
+    let mut stop = |roles: &[Role], number: usize, ms: std::ops::Range<u64>| Fault::Stop {
+        role: roles[number % roles.len()],
+        pause: Duration::from_millis(random.random_range(ms)),
+    };
+    let mut faults = Vec::new();
+    for number in 0..of_each {
+        faults.extend([Fault::Restart, Fault::Promotion]);
+        faults.push(stop(&pool, number, 6_000..9_000));
+        faults.push(stop(&others, number, 200..3_000));
+    }
+    faults.shuffle(&mut random);
+    let step = SPREAD / faults.len() as f64;
+    let position = |index: usize| step * (index as f64 + 0.5);
+    let placed = faults.into_iter().enumerate();
+    let placed = placed.map(|(index, fault)| PlannedFault {
+        fault,
+        position: position(index),
+    });
+    placed.collect()
+}
+
 /// A plan of `kills` kills of the processes `roles`.
 pub(crate) fn schedule(kills: u32, seed: u64, roles: &[Role]) -> Vec<PlannedKill> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -112,7 +159,7 @@ fn shares(kills: u32, roles: &[Role], random: &mut ChaCha8Rng) -> BTreeMap<Role,
 
 /// At least a third of a process's kills at fail points, all of them in turn.
 fn points(role: Role, share: u32, random: &mut ChaCha8Rng) -> Vec<FailPoint> {
-    let Some((_, known)) = POINTS.iter().find(|(of, _)| *of == role) else {
+    let Some((_, known)) = POINTS.iter().find(|(of, _)| *of == role.program()) else {
         return Vec::new();
     };
     let mut known = known.to_vec();
@@ -129,6 +176,7 @@ fn points(role: Role, share: u32, random: &mut ChaCha8Rng) -> Vec<FailPoint> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stage::LEASE;
     use super::*;
 
     const ROLES: [Role; 5] = [
@@ -182,6 +230,21 @@ mod tests {
                 assert!(counts.iter().all(|count| (1..=*most).contains(count)));
             }
         }
+    }
+
+    #[test]
+    fn two_hundred_kills_have_ten_of_every_fault() {
+        let planned = faults(200, 7, &ROLES);
+        let of = |is: fn(&Fault) -> bool| planned.iter().filter(|one| is(&one.fault)).count();
+        assert_eq!(of(|fault| *fault == Fault::Restart), 10);
+        assert_eq!(of(|fault| *fault == Fault::Promotion), 10);
+        let outlasts = |fault: &Fault| matches!(fault, Fault::Stop { role: Role::Analytics, pause } if *pause > LEASE);
+        assert_eq!(of(|fault| matches!(fault, Fault::Stop { .. })), 20);
+        assert_eq!(
+            planned.iter().filter(|one| outlasts(&one.fault)).count(),
+            10
+        );
+        assert!(planned.iter().all(|one| one.position < SPREAD));
     }
 
     #[test]

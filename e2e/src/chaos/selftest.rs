@@ -3,48 +3,22 @@
 use std::path::Path;
 
 use anyhow::Result;
-use clap::ValueEnum;
 use serde::Serialize;
 use service::config::Settings;
 use service::stop::Stop;
 
 use super::Options;
-use super::serve::Role;
+use super::sabotage::Sabotage;
 use super::summary::Summary;
 
 /// Kills that are enough to lose or double something.
 const KILLS: u32 = 12;
 
-/// What is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sabotage {
-    /// Analytics does not recognise a report it has folded.
-    Dedup,
-    /// The gateway's journal forgets the reports that have no receipt.
-    Journal,
-}
-
-impl Sabotage {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Dedup, Self::Journal];
-
-    /// Its name, as the processes know it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Dedup => "dedup",
-            Self::Journal => "journal",
-        }
-    }
-
-    /// Who is broken.
-    #[must_use]
-    pub const fn role(self) -> Role {
-        match self {
-            Self::Dedup => Role::Analytics,
-            Self::Journal => Role::Meter,
-        }
+/// Those that a run can be broken by.
+fn all(options: &Options) -> &'static [Sabotage] {
+    match options.sharing.analytics {
+        1 => &[Sabotage::Dedup, Sabotage::Journal],
+        _ => &[Sabotage::Dedup, Sabotage::Journal, Sabotage::Fence],
     }
 }
 
@@ -53,8 +27,8 @@ impl Sabotage {
 pub struct Found {
     /// The fault.
     pub sabotage: Sabotage,
-    /// Whether the ledgers show it: lost, duplicated or wrong windows; and, where analytics adds a report twice, sums that the
-    /// operator could not open.
+    /// Whether the ledgers show it: lost, duplicated or wrong windows; where analytics adds a report twice, sums that the
+    /// operator could not open too; and without fences, a process that finds what is stored damaged.
     pub noticed: bool,
     /// What the run came to.
     pub outcome: Summary,
@@ -71,7 +45,7 @@ pub async fn run(
     stop: Stop,
 ) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for sabotage in Sabotage::ALL {
+    for &sabotage in all(options) {
         let folder = results.join(sabotage.name());
         std::fs::create_dir_all(&folder)?;
         let options = Options {
@@ -82,8 +56,18 @@ pub async fn run(
         let outcome = super::run(base, &options, &folder, stop.clone()).await?;
         let verdict = &outcome.verdict;
         let shown = verdict.lost + verdict.duplicated + verdict.windows_wrong as u64 > 0;
-        let refused = verdict.sums_not_opened > 0 || sabotage != Sabotage::Dedup;
-        let noticed = shown && refused;
+        let noticed = match sabotage {
+            Sabotage::Dedup => shown && verdict.sums_not_opened > 0,
+            Sabotage::Journal => shown,
+            // What two wrote is damaged, which ends whoever reads it.
+            Sabotage::Fence => {
+                shown
+                    || verdict
+                        .wrong
+                        .iter()
+                        .any(|wrong| wrong.starts_with("analytics") && wrong.contains(" ended "))
+            }
+        };
         found.push(Found {
             sabotage,
             noticed,

@@ -28,6 +28,14 @@ pub enum Role {
     Operator,
     /// The analytics service.
     Analytics,
+    /// Another one of its pool.
+    #[value(skip)]
+    #[serde(rename = "analytics-2")]
+    SecondAnalytics,
+    /// And another.
+    #[value(skip)]
+    #[serde(rename = "analytics-3")]
+    ThirdAnalytics,
     /// The gateway with its fleet.
     Meter,
     /// A gateway whose meters send lines.
@@ -38,15 +46,29 @@ impl Role {
     /// One of each kind.
     pub const ALL: [Self; 4] = [Self::Broker, Self::Operator, Self::Analytics, Self::Meter];
 
-    /// Its name, as on the command line.
+    /// The processes of a pool.
+    pub(crate) const POOL: [Self; 3] =
+        [Self::Analytics, Self::SecondAnalytics, Self::ThirdAnalytics];
+
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Broker => "broker",
             Self::Operator => "operator",
             Self::Analytics => "analytics",
+            Self::SecondAnalytics => "analytics-2",
+            Self::ThirdAnalytics => "analytics-3",
             Self::Meter => "meter",
             Self::Live => "live",
+        }
+    }
+
+    /// What it is, as on the command line.
+    pub(crate) const fn program(self) -> Self {
+        match self {
+            Self::SecondAnalytics | Self::ThirdAnalytics => Self::Analytics,
+            other => other,
         }
     }
 }
@@ -148,7 +170,7 @@ impl cli::Arguments for Command {
 pub fn command(role: Role) -> anyhow::Result<tokio::process::Command> {
     let mut command = tokio::process::Command::new(own_binary()?);
     command
-        .args(["serve", role.name()])
+        .args(["serve", role.program().name()])
         .env_remove(failpoint::VARIABLE)
         .env_remove(failpoint::SABOTAGE)
         .stdin(Stdio::null())
@@ -175,10 +197,12 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             operator::run(&context.settings, context.clock, context.stop, None).await?;
             Ok(())
         }),
-        Role::Analytics => process::main("analytics", async |context: Context<Command>| {
-            analytics::run(&context.settings, context.clock, context.stop, None).await?;
-            Ok(())
-        }),
+        Role::Analytics | Role::SecondAnalytics | Role::ThirdAnalytics => {
+            process::main("analytics", async |context: Context<Command>| {
+                analytics::run(&context.settings, context.clock, context.stop, None).await?;
+                Ok(())
+            })
+        }
         Role::Meter | Role::Live => process::main("meter", async |context: Context<Command>| {
             let clock = match &arguments.clock {
                 Some(file) => Arc::new(EventClock::open(file.clone())?),

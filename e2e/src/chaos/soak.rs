@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use harness::Interrupted;
 use harness::output::{progress_bar, write_json};
+use harness::sharing::Sharing;
 use serde::Serialize;
 use service::config::Settings;
 use service::stop::Stop;
@@ -22,6 +22,7 @@ use super::launch::{end, start};
 use super::observer::Seen;
 use super::probe::Metrics;
 use super::process::State;
+use super::proxy::Networks;
 use super::serve::Role;
 use super::stage::Stage;
 use super::totals::{Total, read_lines};
@@ -70,12 +71,12 @@ pub async fn run(base: &Settings, options: &Options, results: &Path, stop: Stop)
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir();
     let folder = folder.context("a folder for the state")?;
     let calm = options.without_kills();
-    let mut stage = Stage::set(base, &calm, folder.path(), results)?;
+    let mut stage = Stage::set(base, &calm, None, folder.path(), results)?;
     let window = stage.settings.plan.interval * u32::from(stage.settings.plan.batch);
     stage.settings.analytics.grace = window * GRACE;
     stage.settings.analytics.retention = window * RETENTION;
     stage.write()?;
-    let processes = start(&stage, &calm, results, &Arc::default()).await?;
+    let processes = start(&stage, &calm, results, &Networks::default()).await?;
     let fleet = processes[&Role::Meter].state();
     let looked = tokio::select! {
         () = stop.stopped() => return Err(Interrupted.into()),
@@ -120,6 +121,7 @@ impl Options {
             live: false,
             bills: false,
             network_faults: false,
+            sharing: Sharing::ALONE,
             timeout: None,
             self_test: false,
             sabotage: None,

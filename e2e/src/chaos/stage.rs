@@ -1,5 +1,6 @@
 //! What a run is made of: the settings of its processes, where they listen, and the truth they must come to.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use service::config::{Settings, SourceKind};
 use wire::{GatewayId, Grid, UnixSeconds, WindowStart};
 
 use super::bills::Billed;
+use super::database::Database;
 use super::house::House;
 use super::serve::Role;
 use super::{Options, WINDOWS_PER_S};
@@ -26,6 +28,8 @@ const FEWEST_WINDOWS: u32 = 30;
 const SUPPLEMENT: u32 = 2;
 /// Windows before now at which event time ends, and the live gateway's goes on.
 const MARGIN: u32 = 1_000;
+/// How long a shard stays with a process that does not renew its lease.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// Windows the gateway may be ahead of its receipts.
 const AHEAD: usize = 4;
 
@@ -44,6 +48,10 @@ pub(crate) struct Stage {
     pub(crate) billed: Billed,
     /// The gateway whose meters send lines, if there is one.
     pub(crate) live: Option<House>,
+    /// Where analytics keeps its sums, if not in a file.
+    pub(crate) database: Option<Database>,
+    /// Of a pool, where the processes beyond the first serve their metrics.
+    pool: BTreeMap<Role, SocketAddr>,
 }
 
 impl Stage {
@@ -51,13 +59,14 @@ impl Stage {
     pub(crate) fn set(
         base: &Settings,
         options: &Options,
+        database: Option<Database>,
         folder: &Path,
         results: &Path,
     ) -> Result<Self> {
         let grid = Grid::new(GRID.0, GRID.1)?;
-        let windows = options
-            .windows
-            .unwrap_or_else(|| (options.kills * WINDOWS_PER_KILL).max(FEWEST_WINDOWS));
+        let windows = options.windows.unwrap_or_else(|| {
+            (options.kills * WINDOWS_PER_KILL).max(FEWEST_WINDOWS) + options.windows_for_faults()
+        });
         let length = u64::from(windows) * grid.longest_window_s();
         let now = jiff::Timestamp::now().as_second() as u64;
         // Far enough in the past not to catch up with now, where time would slow down.
@@ -68,6 +77,7 @@ impl Stage {
         base.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
         base.operator.bills_file = std::path::absolute(results.join("bills.jsonl"))?;
         let mut settings = settings(base, options, grid, from, length)?;
+        let pool = share(&mut settings, options, database.as_ref())?;
         let mut billed = Billed::default();
         if options.bills && options.idle_limit.is_none() {
             let fleet = simulated(&settings);
@@ -91,6 +101,8 @@ impl Stage {
             grid,
             billed,
             live,
+            database,
+            pool,
         };
         stage.write()?;
         Ok(stage)
@@ -105,7 +117,8 @@ impl Stage {
     /// The processes there are.
     pub(crate) fn roles(&self) -> Vec<Role> {
         let live = self.live.iter().map(|_| Role::Live);
-        Role::ALL.into_iter().chain(live).collect()
+        let pool = self.pool.keys().copied();
+        Role::ALL.into_iter().chain(live).chain(pool).collect()
     }
 
     /// Ids of the gateways.
@@ -120,8 +133,34 @@ impl Stage {
         windows.map(|(_, meters)| u64::from(meters)).sum()
     }
 
+    /// Whether there is a pool.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.pool.is_empty()
+    }
+
+    /// Id of a process of the pool.
+    pub(crate) fn id(&self, role: Role) -> String {
+        match self.pool.contains_key(&role) {
+            true => role.name().to_owned(),
+            false => self.settings.analytics.id.to_string(),
+        }
+    }
+
+    /// Settings of a process of the pool that the others do not have, as arguments.
+    pub(crate) fn own(&self, role: Role) -> Vec<String> {
+        let listen = self.pool.get(&role);
+        listen.map_or_else(Vec::new, |listen| {
+            let id = format!("analytics.id={}", role.name());
+            let metrics = format!("analytics.metrics_listen={listen}");
+            ["--set".to_owned(), id, "--set".to_owned(), metrics].into()
+        })
+    }
+
     /// Where a process serves its metrics.
     pub(crate) fn metrics(&self, role: Role) -> SocketAddr {
+        if let Some(listen) = self.pool.get(&role) {
+            return *listen;
+        }
         let listen = match (role, &self.live) {
             (Role::Live, Some(house)) => house.settings.metrics_listen("meter"),
             _ => self.settings.metrics_listen(role.name()),
@@ -136,6 +175,26 @@ impl Stage {
         });
         begun as f64 / f64::from(self.windows)
     }
+}
+
+/// Has analytics use the database and share the feeders, as the options say; returns where processes beyond the first serve their
+/// metrics.
+fn share(
+    settings: &mut Settings,
+    options: &Options,
+    database: Option<&Database>,
+) -> Result<BTreeMap<Role, SocketAddr>> {
+    let servers = database.map(Database::addresses);
+    let servers = servers.as_ref().map_or(&[][..], |servers| servers);
+    options.sharing.enter(settings, servers)?;
+    if settings.analytics.pool.is_some() {
+        // Short, so that many end in a run.
+        settings.analytics.lease_ttl = LEASE;
+        settings.analytics.lease_renew = LEASE / 6;
+    }
+    let others = Role::POOL.into_iter().skip(1);
+    let others = others.take(usize::from(options.sharing.analytics) - 1);
+    others.map(|role| Ok((role, free_address()?))).collect()
 }
 
 fn settings(

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Options;
 use super::bills::Bills;
+use super::disturbed::Faults;
 use super::drive::Kill;
 use super::house::Sent;
 use super::judge::Verdict;
@@ -35,6 +36,10 @@ pub struct Summary {
     pub(crate) lines: Option<Sent>,
     /// Faults of the network between the processes and the broker.
     pub(crate) network_faults: FaultCounts,
+    /// What else happened, over a database.
+    pub(crate) faults: Option<Faults>,
+    /// Analytics processes.
+    pub(crate) analytics: u8,
     pub(crate) meters: u32,
     pub(crate) feeders: u32,
     pub(crate) seed: u64,
@@ -64,6 +69,8 @@ impl Summary {
             recovery_ms: BTreeMap::new(),
             lines: None,
             network_faults: FaultCounts::default(),
+            faults: None,
+            analytics: options.sharing.analytics,
             meters: options.meters,
             feeders: options.feeders,
             seed: options.seed,
@@ -103,7 +110,7 @@ impl Summary {
             ..
         } = self.verdict;
         let mut text = format!(
-            "{} meters on {} feeders, seed {}: {} kills of {} in {:.0} s\n\n{:<10} {:>5} {:>9} {:>9} {:>9}  recovery in ms\n",
+            "{} meters on {} feeders, seed {}: {} kills of {} in {:.0} s\n\n{:<11} {:>5} {:>9} {:>9} {:>9}  recovery in ms\n",
             self.meters,
             self.feeders,
             self.seed,
@@ -132,6 +139,7 @@ impl Summary {
             self.kills_at,
             self.results.display(),
         );
+        text += &self.faults.as_ref().map_or_else(String::new, Faults::text);
         text += &self.sent();
         for wrong in &self.verdict.wrong {
             let _ = writeln!(text, "WRONG: {wrong}");
@@ -158,7 +166,7 @@ impl Summary {
             let times = self.recovery_ms.get(role).copied().unwrap_or_default();
             let _ = writeln!(
                 text,
-                "{:<10} {kills:>5} {:>9.0} {:>9.0} {:>9.0}",
+                "{:<11} {kills:>5} {:>9.0} {:>9.0} {:>9.0}",
                 role.name(),
                 times.p50,
                 times.p99,

@@ -10,6 +10,7 @@
 //! * [`areas`]: the totals of transformers and substations held against the truth
 //! * [`comparison`]: encrypted comparisons held against the truth · [`levelled`]: products without masks · `customers`: of a file
 //! * [`percentiles`], [`spread`], [`bills`]: histograms, standard deviations and bills held against the truth
+//! * [`sharing`]: where analytics keeps its sums, and how many share them
 //! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`rogue`]: dishonest parties
@@ -33,6 +34,7 @@ pub mod rogue;
 pub mod runtimes;
 pub mod scenario;
 pub mod session;
+pub mod sharing;
 pub mod spread;
 pub mod stack;
 pub mod usage;

@@ -52,7 +52,8 @@ pub struct Stack {
     stopped: Stop,
     broker: JoinHandle<Result<(), broker::BrokerError>>,
     operator: JoinHandle<Result<(), operator::OperatorError>>,
-    analytics: Option<Analytics>,
+    /// More than one where they are a pool.
+    analytics: Vec<Analytics>,
     fleet: Option<JoinHandle<Result<Summary, meter::MeterError>>>,
     settings: Settings,
     sender: mpsc::UnboundedSender<Seen>,
@@ -105,7 +106,7 @@ impl Stack {
             stopped,
             broker,
             operator,
-            analytics: None,
+            analytics: Vec::new(),
             fleet: None,
             settings,
             sender,
@@ -115,7 +116,7 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Starts analytics again, after [`Stack::stop_analytics`].
+    /// Starts analytics again, after [`Stack::stop_analytics`], or another one beside it.
     pub fn start_analytics(&mut self) {
         let own = self.settings.clone();
         let clock = self.on.clock.clone();
@@ -123,7 +124,7 @@ impl Stack {
         let observer = relay(&self.sender, Seen::Analytics);
         let run = async move { analytics::run(&own, clock, stopped, Some(observer)).await };
         let task = self.on.analytics.spawn(run);
-        self.analytics = Some(Analytics { stop, task });
+        self.analytics.push(Analytics { stop, task });
     }
 
     /// Gives analytics another name, from its next start on.
@@ -136,8 +137,10 @@ impl Stack {
     /// # Errors
     /// Where it failed.
     pub async fn stop_analytics(&mut self) -> Result<()> {
-        if let Some(Analytics { stop, task }) = self.analytics.take() {
+        for Analytics { stop, .. } in &self.analytics {
             stop.stop();
+        }
+        for Analytics { task, .. } in std::mem::take(&mut self.analytics) {
             task.await?.context("analytics")?;
         }
         Ok(())
@@ -192,10 +195,10 @@ impl Stack {
     }
 
     fn is_broken(&self) -> bool {
-        let analytics = self.analytics.as_ref();
+        let mut analytics = self.analytics.iter();
         self.broker.is_finished()
             || self.operator.is_finished()
-            || analytics.is_some_and(|analytics| analytics.task.is_finished())
+            || analytics.any(|analytics| analytics.task.is_finished())
     }
 
     /// Stops everything and waits for it; what was reported is kept for [`Stack::reported`].
@@ -204,8 +207,8 @@ impl Stack {
     /// The first service that failed.
     pub async fn stop(&mut self) -> Result<()> {
         self.stop.stop();
-        if let Some(analytics) = &self.analytics {
-            analytics.stop.stop();
+        for Analytics { stop, .. } in &self.analytics {
+            stop.stop();
         }
         if let Some(fleet) = self.fleet.take() {
             fleet.await?.context("the gateway")?;
