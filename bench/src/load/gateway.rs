@@ -129,9 +129,8 @@ impl Line {
         let opened = wire::decode_shared(payload, settings.mqtt.max_packet_bytes).and_then(
             |unverified: Unverified<Receipt>| {
                 let from = &unverified.claimed().analytics;
-                let services = &reports.held.plan.analytics;
-                let key = services.iter().find(|entry| entry.id == *from);
-                let key = key.map_or(wire::VerifyingKey::from_bytes([0; 32]), |entry| entry.key);
+                let key = reports.held.plan.service_key(from).copied();
+                let key = key.unwrap_or(wire::VerifyingKey::from_bytes([0; 32]));
                 unverified.verify(&settings.deployment.id, topic, &key)
             },
         );
