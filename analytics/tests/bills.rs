@@ -279,7 +279,7 @@ fn beginning(
             bill_min_intervals,
             ..release::Rules::new(3)
         },
-        grace_s: 3_600,
+        grace_s: 6 * 3_600,
         idle_limit_ms: 30_000,
         retention_s: 24 * 3_600,
         max_open: 10,
@@ -365,6 +365,23 @@ fn a_bill_is_sent_once_its_period_is_settled_and_again_until_it_is_answered() {
     scene.restart();
     let again = scene.tick();
     assert!(scene.bills(&again).is_empty());
+}
+
+/// Reports of a later window overtake all those of an earlier one, after a partition.
+#[test]
+fn a_bill_waits_for_a_window_that_others_have_overtaken() {
+    let mut scene = Scene::new();
+    for index in [0, 2, 3, 1] {
+        let outgoing = scene.tick();
+        assert!(scene.bills(&outgoing).is_empty(), "before window {index}");
+        let outgoing = scene.receive(index, &CARRIED[index as usize]);
+        scene.settle(&outgoing, SumStatus::Taken);
+    }
+    let outgoing = scene.tick();
+    let sent = scene.bills(&outgoing);
+    assert_eq!(sent.len(), 1);
+    let bill = scene.opened::<Bill>(&sent[0]).message;
+    assert_eq!(bill.windows().count(), WINDOWS as usize);
 }
 
 #[test]
