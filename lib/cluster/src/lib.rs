@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 /// The folder with `initdb` and the other programs, where it is not Debian's.
-pub const BIN: &str = "CIPHERWATT_POSTGRES_BIN";
+const BIN: &str = "CIPHERWATT_POSTGRES_BIN";
 
 /// The account of whoever connects.
 pub const USER: &str = "cipherwatt";
