@@ -10,9 +10,11 @@
 //! * [`deployment`]: the plan · [`pool`]: ciphertexts · [`seal`]: reading and mask added to one
 //! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
 //! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
-//! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
+//! * [`world`]: services and generator, offered step after step · [`database`]: PostgreSQL, if they use it
+//! * [`search`]: which rate comes next
 //! * [`step_summary`], [`summary`]: tables and files
 
+mod database;
 mod deployment;
 mod due;
 mod fleet;
@@ -76,6 +78,9 @@ pub(crate) struct Options {
     /// How analytics keeps and shares the sums.
     #[command(flatten)]
     pub(crate) sharing: Sharing,
+    /// Offer the same to one process with a file of its own too, in the same run.
+    #[arg(long)]
+    pub(crate) beside_file: bool,
     /// Gateways that send, each over a connection of its own and at the pace its receipts allow.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) gateways: u32,
@@ -130,6 +135,22 @@ pub(crate) async fn run(
     results: &Path,
     stop: Stop,
 ) -> Result<Load> {
+    options.sharing.check()?;
+    let mut load = measure(base, options, options.sharing, &stop).await?;
+    if options.beside_file {
+        let beside = measure(base, options, Sharing::ALONE, &stop).await?;
+        load.beside = Some(Box::new(beside));
+    }
+    load.write(results)?;
+    Ok(load)
+}
+
+async fn measure(
+    base: &Settings,
+    options: &Options,
+    sharing: Sharing,
+    stop: &Stop,
+) -> Result<Load> {
     let (mut search, duration, max_p99) = match options.rate {
         Some(rate) => (
             Search::new(rate, rate, 1),
@@ -142,9 +163,8 @@ pub(crate) async fn run(
             options.max_p99.or(Some(MAX_P99)),
         ),
     };
-    options.sharing.check()?;
-    let mut world = World::start(base, options, &stop).await?;
-    let steps = offer(&mut world, &mut search, duration, max_p99, &stop).await;
+    let mut world = World::start(base, options, sharing, stop).await?;
+    let steps = offer(&mut world, &mut search, duration, max_p99, stop).await;
     let enrolled = world.enrolled;
     let stopped = world.stop().await;
     let steps = steps?;
@@ -158,8 +178,8 @@ pub(crate) async fn run(
         meters: steps.first().map_or(meters, |step| step.meters),
         feeders: options.feeders(meters),
         gateways: options.gateways,
-        store: options.sharing.store.name(),
-        analytics: options.sharing.analytics,
+        store: sharing.store.name(),
+        analytics: sharing.analytics,
         pool: options.pool,
         enrolled_s: enrolled.as_secs_f64(),
         steps,
@@ -168,7 +188,6 @@ pub(crate) async fn run(
     if load.searched {
         load.found(&search);
     }
-    load.write(results)?;
     Ok(load)
 }
 

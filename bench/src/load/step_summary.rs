@@ -7,6 +7,7 @@ use harness::latency::Latencies;
 use harness::verdict::Verdict;
 use serde::Serialize;
 
+use super::database::Taken;
 use super::fleet::Fleet;
 use super::step::Step;
 use harness::usage::{Spent, Usage};
@@ -50,13 +51,15 @@ pub(crate) struct StepSummary {
     pub(crate) unsettled: u64,
     pub(crate) windows: usize,
     pub(crate) wrong: Vec<String>,
-    /// Processor time used, as a number of cores, the generator included.
+    /// Processor time used, as a number of cores, the generator and the database included.
     pub(crate) cores: f64,
-    /// Processor time a report, in microseconds, the generator included.
+    /// Processor time a report, in microseconds, the same included.
     pub(crate) cpu_us_per_report: f64,
     /// Of that, the generator's, with its MQTT clients.
     pub(crate) generator_cpu_us_per_report: f64,
     pub(crate) written_bytes_per_report: f64,
+    /// Of the database's write-ahead log, if there is one.
+    pub(crate) wal_bytes_per_report: f64,
     pub(crate) split: Split,
     /// Greatest resident memory of the whole process so far, in MiB.
     pub(crate) peak_mib: f64,
@@ -95,7 +98,7 @@ impl StepSummary {
         }
     }
 
-    pub(crate) fn took(mut self, used: &Usage, spent: &Spent) -> Self {
+    pub(super) fn took(mut self, used: &Usage, database: &Taken, spent: &Spent) -> Self {
         let reports = self.reports.max(1) as f64;
         let wall_s = spent.wall.as_secs_f64().max(f64::MIN_POSITIVE);
         let cores = |cpu: Duration| cpu.as_secs_f64() / wall_s;
@@ -103,11 +106,15 @@ impl StepSummary {
         for (thread, cpu) in spent.old.iter().chain(&spent.new) {
             *by_role.entry(role(thread)).or_default() += *cpu;
         }
+        by_role.insert("database", database.usage.cpu);
         let generator = by_role.get("generator").copied().unwrap_or_default();
-        self.cores = cores(used.cpu);
-        self.cpu_us_per_report = used.cpu.as_secs_f64() * 1e6 / reports;
+        let cpu = used.cpu + database.usage.cpu;
+        let written = used.written_bytes + database.usage.written_bytes;
+        self.cores = cores(cpu);
+        self.cpu_us_per_report = cpu.as_secs_f64() * 1e6 / reports;
         self.generator_cpu_us_per_report = generator.as_secs_f64() * 1e6 / reports;
-        self.written_bytes_per_report = used.written_bytes as f64 / reports;
+        self.written_bytes_per_report = written as f64 / reports;
+        self.wal_bytes_per_report = database.wal_bytes / reports;
         self.peak_mib = used.peak_mib();
         let roles = by_role.into_iter().filter(|(_, cpu)| !cpu.is_zero());
         self.split = Split {

@@ -38,6 +38,9 @@ pub(crate) struct Load {
     /// Time until every meter was enrolled, in seconds.
     pub(crate) enrolled_s: f64,
     pub(crate) steps: Vec<StepSummary>,
+    /// The same offered to one process with a file of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) beside: Option<Box<Load>>,
 }
 
 /// Columns of `load.csv`: a line for each rate.
@@ -48,14 +51,20 @@ const COLUMNS: &str = "rate settled_per_s reports p50_ms=latency_ms.p50 p99_ms=l
 
 impl Load {
     pub(crate) fn correct(&self) -> bool {
-        self.steps.iter().all(|step| step.correct)
+        self.all().all(|step| step.correct)
     }
 
     pub(crate) fn write(&self, results: &Path) -> Result<()> {
         write_json(results, "load.json", self)?;
-        let steps = self.steps.iter().map(serde_json::to_value);
+        let steps = self.all().map(serde_json::to_value);
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
         write_csv(results, "load.csv", COLUMNS, steps)
+    }
+
+    /// The steps, those of the load beside it last.
+    fn all(&self) -> impl Iterator<Item = &StepSummary> {
+        let beside = self.beside.iter().flat_map(|beside| &beside.steps);
+        self.steps.iter().chain(beside)
     }
 
     /// What a search found.
@@ -70,11 +79,27 @@ impl Load {
 
     /// Whether the limit on a single rate, or the floor of a search, is met.
     pub(crate) fn met(&self) -> bool {
-        let mut steps = self.steps.iter();
+        let mut steps = self.all();
         self.within_floor && (self.searched || steps.all(|step| step.within_limit))
     }
 
     pub(crate) fn text(&self) -> String {
+        let beside = self.beside.iter().map(|beside| beside.measured() + "\n");
+        let mut text: String = beside.collect();
+        text += &self.measured();
+        if self.correct() {
+            text += "every report of every step is in exactly one decrypted total, and every total is exact\n";
+        }
+        if !self.met() {
+            text += match self.searched {
+                true => "MISSED: the maximum sustained throughput is below --floor\n",
+                false => "MISSED: the 99th percentile of the latency is above --max-p99\n",
+            };
+        }
+        text
+    }
+
+    fn measured(&self) -> String {
         let mut text = format!(
             "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; analytics: {}, store: {}; {} real ciphertexts\n",
             self.table(),
@@ -96,15 +121,6 @@ impl Load {
             step.wrong.iter().map(at).collect::<Vec<_>>()
         });
         text.extend(wrong.take(10));
-        if self.correct() {
-            text += "every report of every step is in exactly one decrypted total, and every total is exact\n";
-        }
-        if !self.met() {
-            text += match self.searched {
-                true => "MISSED: the maximum sustained throughput is below --floor\n",
-                false => "MISSED: the 99th percentile of the latency is above --max-p99\n",
-            };
-        }
         text
     }
 

@@ -4,11 +4,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use cluster::Cluster;
 use harness::oracle::Truths;
 use harness::output::progress_bar;
 use harness::runtimes::Runtimes;
-use harness::sharing::{DATABASE, Sharing, Store};
+use harness::sharing::Sharing;
 use harness::stack::{Next, Stack};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
@@ -18,6 +17,7 @@ use service::stop::Stop;
 use tempfile::TempDir;
 use wire::Topics;
 
+use super::database::{Database, Taken};
 use super::fleet::{Fleet, INTERVAL_S, PublicKeys};
 use super::gateway::{Gateways, read};
 use super::reports::Reports;
@@ -46,13 +46,18 @@ pub(crate) struct World {
     next_cell: u64,
     pub(crate) enrolled: Duration,
     _state: TempDir,
-    _database: Option<Cluster>,
+    database: Option<Database>,
     /// Dropped last: all else works on their threads.
     _runtimes: Runtimes,
 }
 
 impl World {
-    pub(crate) async fn start(base: &Settings, options: &Options, stop: &Stop) -> Result<Self> {
+    pub(crate) async fn start(
+        base: &Settings,
+        options: &Options,
+        sharing: Sharing,
+        stop: &Stop,
+    ) -> Result<Self> {
         let meters = options.meters();
         let feeders = options.feeders(meters);
         eprintln!(
@@ -63,9 +68,9 @@ impl World {
         let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
         let runtimes = Runtimes::start(&["operator", "analytics", "generator"])?;
         let mut settings = settings(base, &fleet);
-        let database = database(options.sharing, &mut settings)?;
+        let database = Database::start(sharing, &mut settings)?;
         let mut stack = Stack::services(&settings, state.path(), &(&runtimes).into()).await?;
-        for number in 2..=options.sharing.analytics {
+        for number in 2..=sharing.analytics {
             stack.rename_analytics(format!("analytics-{number}").parse()?);
             stack.start_analytics();
         }
@@ -100,7 +105,7 @@ impl World {
             next_cell: 0,
             enrolled: Duration::ZERO,
             _state: state,
-            _database: database,
+            database,
             _runtimes: runtimes,
         };
         match world.prepare(&topics, keys, began, stop).await {
@@ -205,7 +210,7 @@ impl World {
         let bar = progress_bar(step.reports(), "reports");
         bar.set_message(format!("at {:.0}/s", step.rate));
         let mut threads = Threads::now();
-        let before = Usage::now();
+        let before = (Usage::now(), self.database()?);
         self.gateways.begin(step);
         let mut look = tokio::time::interval(LOOK);
         let ended = tokio::time::timeout(limit, async {
@@ -229,13 +234,21 @@ impl World {
         if let Ok(ended) = ended {
             ended?;
         }
-        let used = Usage::now().since(&before);
+        let used = Usage::now().since(&before.0);
         let spent = threads.spent();
+        let database = self.database()?.since(&before.1);
         let (resent, refused) = self.gateways.counts();
         let verdict = judge(&watch, &truths);
         let summary = StepSummary::new(&self.fleet, step, refused, verdict);
-        let summary = summary.took(&used, &spent);
+        let summary = summary.took(&used, &database, &spent);
         Ok(StepSummary { resent, ..summary })
+    }
+
+    /// What the database has taken so far, if there is one.
+    fn database(&self) -> Result<Taken> {
+        self.database
+            .as_ref()
+            .map_or(Ok(Taken::default()), Database::taken)
     }
 
     fn truths(&self, step: &Step) -> Truths {
@@ -257,21 +270,6 @@ impl World {
         self.gateways.stop().await;
         self.stack.stop().await
     }
-}
-
-/// The server with the database of the run, if analytics is to use one, which the settings say then.
-fn database(sharing: Sharing, settings: &mut Settings) -> Result<Option<Cluster>> {
-    let cluster = match sharing.store {
-        Store::File => None,
-        Store::Postgres => Some(Cluster::start(&[])?),
-    };
-    let mut servers = Vec::new();
-    if let Some(cluster) = &cluster {
-        cluster.sql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
-        servers.push(([127, 0, 0, 1], cluster.port()).into());
-    }
-    sharing.enter(settings, &servers)?;
-    Ok(cluster)
 }
 
 /// One interval a report: what a fleet that reports every quarter of an hour sends.

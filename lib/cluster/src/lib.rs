@@ -161,13 +161,28 @@ impl Cluster {
     /// # Errors
     /// It does not run.
     pub fn kill(&self) -> Result<()> {
-        let file = self.data().join("postmaster.pid");
-        let text = fs::read_to_string(&file).context("the server does not run")?;
-        let pid = text.lines().next().unwrap_or_default().parse();
-        let pid = pid.context("postmaster.pid names no process")?;
-        process::kill_all(pid, &self.data());
+        process::kill_all(self.postmaster()?, &self.data());
         // Nobody may have reaped it, and the next would take it for alive.
-        Ok(fs::remove_file(&file)?)
+        Ok(fs::remove_file(self.pid_file())?)
+    }
+
+    /// The ids of its processes, that of the first of them first.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        let ids = process::with_children(self.postmaster()?).into_iter();
+        Ok(ids.map(i32::unsigned_abs).collect())
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.data().join("postmaster.pid")
+    }
+
+    fn postmaster(&self) -> Result<i32> {
+        let text = fs::read_to_string(self.pid_file()).context("the server does not run")?;
+        let pid = text.lines().next().unwrap_or_default().parse();
+        pid.context("postmaster.pid names no process")
     }
 
     /// Makes a primary of a standby.
@@ -213,7 +228,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.data().join("postmaster.pid").exists() {
+        if self.pid_file().exists() {
             // One that ended by itself leaves nothing to kill.
             let _ = self.kill();
         }

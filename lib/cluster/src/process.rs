@@ -58,7 +58,7 @@ pub(crate) fn kill_all(server: i32, data: &Path) {
     }
     // It starts no more.
     send(server, Signal::STOP);
-    let all: Vec<i32> = [server].into_iter().chain(children(server)).collect();
+    let all = with_children(server);
     all.iter().for_each(|pid| send(*pid, Signal::KILL));
     while all.iter().any(|pid| runs(*pid)) {
         std::thread::sleep(Duration::from_millis(10));
@@ -80,12 +80,12 @@ pub(crate) fn read_from_start(file: &mut File) -> Result<String> {
     Ok(text)
 }
 
-fn children(parent: i32) -> Vec<i32> {
+/// A process and its children.
+pub(crate) fn with_children(parent: i32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
     let text = text.unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
+    let children = text.split_whitespace().filter_map(|pid| pid.parse().ok());
+    [parent].into_iter().chain(children).collect()
 }
 
 fn runs(pid: i32) -> bool {

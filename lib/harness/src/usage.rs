@@ -46,6 +46,26 @@ impl Usage {
         }
     }
 
+    /// What a server has taken: its first process, the children that it has, and those that have ended.
+    #[must_use]
+    pub fn of_server(processes: &[u32]) -> Self {
+        let ended = processes.first().and_then(|first| {
+            let stat = Process::new(*first as i32).and_then(|first| first.stat());
+            let stat = stat.ok()?;
+            u64::try_from(stat.cutime + stat.cstime).ok()
+        });
+        let all = processes.iter().map(|process| Self::of(*process));
+        let ended = Self {
+            cpu: Duration::from_millis(ended.unwrap_or(0) * 1000 / TICKS),
+            ..Self::default()
+        };
+        all.fold(ended, |sum, each| Self {
+            cpu: sum.cpu + each.cpu,
+            peak_bytes: None,
+            written_bytes: sum.written_bytes + each.written_bytes,
+        })
+    }
+
     /// What was used since `before`; the memory is the greatest so far.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
