@@ -3,6 +3,7 @@
 //! It reads a run that `bench report` joined: the steps of the load, the sealing time of the sweeps, the memory of the budget.
 //! It prints Markdown; `docs/capacity.md` has the output and what it assumes.
 
+mod cells;
 pub(crate) mod model;
 
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     /// Share of a core that is planned to be used
     #[arg(long, default_value_t = 0.6)]
     pub(crate) utilisation: f64,
+    #[command(flatten)]
+    pub(crate) cells: cells::Options,
 }
 
 /// Meters of a city and of a country.
@@ -61,7 +64,8 @@ pub(crate) fn text(options: &Options) -> Result<String> {
     let load = load.context("the run has no load: `bench load`, then `bench report` to join it")?;
     let model = Model::new(&model::steps(load)?)?;
     let costs = costs(&run, options)?;
-    Ok(measured(&model, &costs) + &needs(&model, &costs, options.utilisation))
+    let cells = cells::text(&options.cells, &costs, options.utilisation)?;
+    Ok(measured(&model, &costs) + &needs(&model, &costs, options.utilisation) + &cells)
 }
 
 fn costs(run: &Run, options: &Options) -> Result<Costs> {
@@ -94,13 +98,7 @@ fn budget(run: &Run, row: &str) -> Result<f64> {
 }
 
 fn measured(model: &Model, costs: &Costs) -> String {
-    let mut text = String::from(
-        "| service | cores without load | core-microseconds a report |\n|---|---|---|\n",
-    );
-    for (service, line) in &model.services {
-        let (idle, cost_us) = (line.idle, line.cost_s * 1e6);
-        text += &format!("| {service} | {idle:.3} | {cost_us:.0} |\n");
-    }
+    let mut text = model.table();
     text += &format!(
         "| the operator, to open | | {:.1} |\n| a gateway, to seal | | {:.0} |\n\nA report is {} bytes; {} bytes are written to the disk for it, {} stay in the store until its \
          window's retention is over. Largest rate managed: {} reports/s.\n\n",
@@ -189,6 +187,10 @@ mod tests {
             folder: folder.path().to_owned(),
             store_bytes: 90.0,
             utilisation: 0.5,
+            cells: cells::Options {
+                pool_load: None,
+                database_bytes: None,
+            },
         };
         (folder, options)
     }

@@ -14,6 +14,8 @@ pub(crate) struct Step {
     /// Cores, by service; the generator is left out.
     pub(crate) cores: BTreeMap<&'static str, f64>,
     pub(crate) written_bytes: f64,
+    /// Of the database's log; 0 without one.
+    pub(crate) wal_bytes: f64,
 }
 
 /// Cores as a function of the rate.
@@ -34,6 +36,8 @@ pub(crate) struct Model {
     pub(crate) knee: f64,
     /// Bytes written to the disk for a report, at that rate.
     pub(crate) written_bytes: f64,
+    /// Of the database's log.
+    pub(crate) wal_bytes: f64,
 }
 
 /// A step that the model had not seen.
@@ -47,7 +51,7 @@ pub(crate) struct Check {
 /// Which service a thread of the load's process is part of; `None` for the generator, what is common, and the operator:
 /// it agrees a key with each meter once in a key epoch, so what it needs in a short load says nothing of a long one.
 fn service(role: &str) -> Option<&'static str> {
-    ["broker", "analytics"]
+    ["broker", "analytics", "database"]
         .into_iter()
         .find(|service| role.starts_with(service))
 }
@@ -71,6 +75,8 @@ pub(crate) fn steps(load: &Value) -> Result<Vec<Step>> {
             rate: step["rate"].as_f64()?,
             cores,
             written_bytes: step["written_bytes_per_report"].as_f64()?,
+            // Loads of before did not count it.
+            wal_bytes: step["wal_bytes_per_report"].as_f64().unwrap_or(0.0),
         })
     };
     let mut steps: Vec<Step> = managed.filter_map(read).collect();
@@ -142,7 +148,20 @@ impl Model {
             checks,
             knee: last.rate,
             written_bytes: last.written_bytes,
+            wal_bytes: last.wal_bytes,
         })
+    }
+
+    /// What each service takes, as a table without an end.
+    pub(crate) fn table(&self) -> String {
+        let mut text = String::from(
+            "| service | cores without load | core-microseconds a report |\n|---|---|---|\n",
+        );
+        for (service, line) in &self.services {
+            let (idle, cost_us) = (line.idle, line.cost_s * 1e6);
+            text += &format!("| {service} | {idle:.3} | {cost_us:.0} |\n");
+        }
+        text
     }
 
     /// Greatest relative deviation on a step it had not seen.
@@ -161,6 +180,7 @@ mod tests {
             rate,
             cores: BTreeMap::from([("broker", broker), ("analytics", analytics)]),
             written_bytes: 1000.0,
+            wal_bytes: 0.0,
         }
     }
 

@@ -39,10 +39,11 @@ pub(super) async fn start(
     for (number, role) in (1_u64..).zip(stage.roles()) {
         let mut arguments = arguments(stage, role);
         let is_analytics = role.program() == Role::Analytics;
-        let through_proxy = is_analytics || matches!(role, Role::Meter | Role::Live);
         let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
-        if options.network_faults && through_proxy {
-            let address = proxy::listen(broker, seed, networks.broker.clone()).await?;
+        if let Some(faults) = networks.broker.get(&role)
+            && options.network_faults
+        {
+            let address = proxy::listen(broker, seed, faults.clone()).await?;
             arguments.extend(["--set".to_owned(), format!("mqtt.address={address}")]);
         }
         if let Some(database) = &stage.database

@@ -3,7 +3,7 @@
 //! Broker, operator, analytics and two gateways run as processes of their own: of one the meters are simulated, those of the other send
 //! lines over a socket. One after the other is killed with SIGKILL
 //! while it has work in flight, some of them at named points just before and after a commit or a publish, and started
-//! again at once. The network between gateway, analytics and broker cuts, delays, stalls and goes deaf meanwhile. When
+//! again at once. The network between the broker and each process cuts, delays, stalls and goes deaf meanwhile. When
 //! every reading is taken and settled, four ledgers that know nothing of each other are compared.
 //!
 //! # Layout
@@ -96,7 +96,7 @@ pub async fn run(
         .tempdir()
         .context("a folder for the state")?;
     let stage = Stage::set(base, options, database, folder.path(), results)?;
-    let networks = Networks::default();
+    let networks = Networks::of(stage.roles());
     let topics = Topics::new(&stage.settings.deployment.root)?;
     // Dropped at the end of the run: a second observer of its name would take its place at the broker, in turns.
     let (_observing, observed) = Stop::manual();
@@ -190,7 +190,7 @@ async fn summarise(
     summary.faults = faults;
     summary.fail_points_missed = ended.missed;
     summary.lines = stage.live.as_ref().map(|house| house.sent().clone());
-    summary.network_faults = networks.broker.counts();
+    summary.networks(networks);
     Ok(summary)
 }
 

@@ -10,6 +10,8 @@
 //!   not acknowledged again, so the other side gets it twice, and later than what it overtook: that is how duplicates and
 //!   changed order come about over TCP.
 
+use std::collections::BTreeMap;
+use std::iter::Sum;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +26,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use super::serve::Role;
 
 /// Bytes passed on at once.
 const CHUNK: usize = 16 * 1024;
@@ -65,18 +69,27 @@ pub(crate) struct Faults {
 }
 
 /// Faults of the networks of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Networks {
-    /// Between the processes and the broker.
-    pub(crate) broker: Arc<Faults>,
+    /// Between each process and the broker.
+    pub(crate) broker: BTreeMap<Role, Arc<Faults>>,
     /// Between analytics and the database.
     pub(crate) database: Arc<Faults>,
 }
 
 impl Networks {
+    /// Of all but the broker.
+    pub(crate) fn of(roles: Vec<Role>) -> Self {
+        let others = roles.into_iter().filter(|role| *role != Role::Broker);
+        Self {
+            broker: others.map(|role| (role, Arc::default())).collect(),
+            database: Arc::default(),
+        }
+    }
+
     /// Ends all faults, within two seconds: no process is asked to end while it cannot reach what it needs for that.
     pub(crate) async fn calm(&self) {
-        for faults in [&self.broker, &self.database] {
+        for faults in self.broker.values().chain([&self.database]) {
             faults.over.store(true, Ordering::Relaxed);
         }
         sleep(Duration::from_secs(2)).await;
@@ -93,6 +106,17 @@ pub(crate) struct FaultCounts {
     pub(crate) stalls: u64,
     /// Spells without an answer, followed by a cut.
     pub(crate) deaf: u64,
+}
+
+impl Sum for FaultCounts {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |sum, counts| Self {
+            cuts: sum.cuts + counts.cuts,
+            delays: sum.delays + counts.delays,
+            stalls: sum.stalls + counts.stalls,
+            deaf: sum.deaf + counts.deaf,
+        })
+    }
 }
 
 impl Faults {

@@ -76,7 +76,7 @@ pub async fn run(base: &Settings, options: &Options, results: &Path, stop: Stop)
     stage.settings.analytics.grace = window * GRACE;
     stage.settings.analytics.retention = window * RETENTION;
     stage.write()?;
-    let processes = start(&stage, &calm, results, &Networks::default()).await?;
+    let processes = start(&stage, &calm, results, &Networks::of(stage.roles())).await?;
     let fleet = processes[&Role::Meter].state();
     let looked = tokio::select! {
         () = stop.stopped() => return Err(Interrupted.into()),

@@ -13,7 +13,7 @@ use super::disturbed::Faults;
 use super::drive::Kill;
 use super::house::Sent;
 use super::judge::Verdict;
-use super::proxy::FaultCounts;
+use super::proxy::{FaultCounts, Networks};
 use super::recovery::Recovery;
 use super::serve::Role;
 
@@ -36,6 +36,8 @@ pub struct Summary {
     pub(crate) lines: Option<Sent>,
     /// Faults of the network between the processes and the broker.
     pub(crate) network_faults: FaultCounts,
+    /// The same by process.
+    pub(crate) network_faults_of: BTreeMap<Role, FaultCounts>,
     /// What else happened, over a database.
     pub(crate) faults: Option<Faults>,
     /// Analytics processes.
@@ -69,6 +71,7 @@ impl Summary {
             recovery_ms: BTreeMap::new(),
             lines: None,
             network_faults: FaultCounts::default(),
+            network_faults_of: BTreeMap::new(),
             faults: None,
             analytics: options.sharing.analytics,
             meters: options.meters,
@@ -90,6 +93,14 @@ impl Summary {
             summary.recovery_ms.insert(*role, times.latencies());
         }
         summary
+    }
+
+    pub(crate) fn networks(&mut self, networks: &Networks) {
+        let faults = networks.broker.iter();
+        self.network_faults_of = faults
+            .map(|(role, faults)| (*role, faults.counts()))
+            .collect();
+        self.network_faults = self.network_faults_of.values().copied().sum();
     }
 
     /// The figures, for people.
@@ -130,9 +141,12 @@ impl Summary {
             stalls,
             deaf,
         } = self.network_faults;
+        let cuts_of = self.network_faults_of.iter();
+        let cuts_of = cuts_of.map(|(role, of)| format!("{} {}", role.name(), of.cuts));
+        let cuts_of = cuts_of.collect::<Vec<_>>().join(", ");
         let _ = write!(
             text,
-            "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf\n\
+            "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf; cuts of each process: {cuts_of}\n\
              {reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
              {windows} windows, {windows_wrong} wrong, {windows_withheld} withheld; of {windows_identified} every contributor was identified\n\
              {sums_not_opened} sums not opened; {opened} bills of {due}; largest relative error {max_relative_error}\nresults: {}\n",
