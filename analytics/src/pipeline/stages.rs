@@ -248,7 +248,7 @@ impl<S: Store + 'static> Pipeline<S> {
         {
             let analytics = &self.runner.settings.analytics;
             let rest = stepping.began.elapsed() * REST;
-            self.wait = rest.clamp(analytics.commit_min_delay, analytics.commit_max_delay);
+            self.wait = rest.clamp(analytics.commit_min_delay, analytics.longest_wait());
         }
         let holds_others =
             (self.sharing.as_mut()).is_some_and(|sharing| sharing.stepped(result.leases.is_none()));

@@ -743,6 +743,11 @@ fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_th
         ("", packet, "broker.max_payload_bytes"),
         ("", listen, "broker.listen"),
         ("", delay, "analytics.commit_min_delay"),
+        (
+            "analytics.store = \"postgres\"\n",
+            "analytics.postgres.commit_max_delay = \"1ms\"",
+            "analytics.commit_min_delay",
+        ),
         ("", "analytics.retention = \"1m\"", "analytics.grace"),
         (one, feeders, "analytics.max_feeders"),
         ("", "analytics.lease_ttl = \"20s\"", "analytics.pool"),

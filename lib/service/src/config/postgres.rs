@@ -52,6 +52,9 @@ pub struct Postgres {
     /// How long a transaction may stand still before the database ends its session.
     #[serde(with = "humantime_serde")]
     pub idle_in_transaction_timeout: Duration,
+    /// How long a report waits at most for others to be committed with it, in place of `analytics.commit_max_delay`.
+    #[serde(with = "humantime_serde")]
+    pub commit_max_delay: Duration,
 }
 
 impl Postgres {

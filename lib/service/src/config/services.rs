@@ -243,7 +243,7 @@ pub struct Analytics {
     /// How long a report waits for others to be committed with it.
     #[serde(with = "humantime_serde")]
     pub commit_min_delay: Duration,
-    /// How long it waits at most, after commits that took long.
+    /// How long it waits at most, after commits that took long, where sums are in a file.
     #[serde(with = "humantime_serde")]
     pub commit_max_delay: Duration,
     /// Windows open at the same time, over all feeders, of those with reports of a minimum group.
@@ -261,4 +261,15 @@ pub struct Analytics {
     pub release_retry: Duration,
     /// The database, where they are kept in one.
     pub postgres: Postgres,
+}
+
+impl Analytics {
+    /// How long a report waits at most for others to be committed with it, after commits that took long.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        match self.store {
+            StoreKind::File => self.commit_max_delay,
+            StoreKind::Postgres => self.postgres.commit_max_delay,
+        }
+    }
 }

@@ -36,6 +36,12 @@ pub(super) fn find(
             "analytics.postgres.key_file",
             "a certificate and its key are shown together: name both files",
         ),
+        pair(
+            postgres.commit_max_delay < settings.analytics.commit_min_delay,
+            "analytics.postgres.commit_max_delay",
+            "analytics.commit_min_delay",
+            "expected no less than `analytics.commit_min_delay`",
+        ),
         plain(postgres.ca_file.is_some(), "analytics.postgres.ca_file"),
         plain(certificate, "analytics.postgres.certificate_file"),
     ];
@@ -59,6 +65,7 @@ fn unused(
         "analytics.postgres.connect_timeout",
         "analytics.postgres.statement_timeout",
         "analytics.postgres.idle_in_transaction_timeout",
+        "analytics.postgres.commit_max_delay",
     ]
     .map(|key| {
         pair(
