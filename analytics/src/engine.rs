@@ -32,6 +32,8 @@ use answers::Answers;
 use divide::Asking;
 pub use effects::{Effects, Event, Identity, Outgoing};
 pub use handover::Handover;
+#[cfg(test)]
+pub(crate) use shards::tests::engine as of_a_pool;
 use unsettled::Unsettled;
 
 /// Sums released in one step at most: each takes 15 kB and 8 bytes for each meter in it until it has been published.

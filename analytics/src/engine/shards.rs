@@ -173,4 +173,4 @@ fn numbers(shards: &[Shard]) -> Vec<u16> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

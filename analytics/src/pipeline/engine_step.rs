@@ -144,6 +144,8 @@ pub(super) async fn step<S: Store + 'static>(
 ) -> Result<StepResult<S>, AnalyticsError> {
     let mut failing = false;
     let mut again = Vec::new();
+    // Without them no window is looked at, and `all` would ask for the next step at once, without end.
+    work.all &= work.rules.is_some();
     loop {
         let task = spawn_blocking(move || {
             let applied = work.apply(&mut engine);
@@ -154,15 +156,18 @@ pub(super) async fn step<S: Store + 'static>(
             };
             (engine, work, applied, effects)
         });
-        let (back, left, applied, effects) = done(task).await?;
+        let (back, mut left, applied, effects) = done(task).await?;
         match applied {
             Ok(releases) => again.extend(releases),
             Err(error) if !error.may_pass() => return Err(error.into()),
             // What could not be judged was not answered, and what could not be released is still due.
-            Err(error) => tracing::error!(
-                error = %service::Chain(&error),
-                "reports that need it are not answered"
-            ),
+            Err(error) => {
+                left.all = false; // It is looked again at the next tick, and not at once.
+                tracing::error!(
+                    error = %service::Chain(&error),
+                    "reports that need it are not answered"
+                );
+            }
         }
         match effects {
             Ok(mut effects) => {
@@ -217,4 +222,20 @@ async fn done<T>(mut task: JoinHandle<T>) -> Result<T, AnalyticsError> {
         }
     };
     done.map_err(AnalyticsError::Task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::of_a_pool;
+
+    #[tokio::test]
+    async fn a_service_that_waits_for_its_plan_is_not_asked_to_look_again_at_once() {
+        let work = Work {
+            all: true,
+            commit: true,
+            ..Work::default()
+        };
+        assert!(!step(of_a_pool(), work).await.unwrap().more);
+    }
 }

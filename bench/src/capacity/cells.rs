@@ -26,7 +26,7 @@ const SERVERS: f64 = 2.0;
 
 /// What cells are computed from.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct PoolOptions {
     /// load.json of `bench load --store postgres --analytics 2`: cells are computed too
     #[arg(long, value_name = "FILE", requires = "database_bytes")]
     pub(crate) pool_load: Option<PathBuf>,
@@ -85,7 +85,7 @@ impl Cell {
 }
 
 /// Tables of cells, or nothing where no pool was measured.
-pub(super) fn text(options: &Options, costs: &Costs, utilisation: f64) -> Result<String> {
+pub(super) fn text(options: &PoolOptions, costs: &Costs, utilisation: f64) -> Result<String> {
     let (Some(path), Some(database_bytes)) = (&options.pool_load, options.database_bytes) else {
         return Ok(String::new());
     };
@@ -186,7 +186,7 @@ mod tests {
     }
 
     /// The load of a pool of two, in which each of them costs 100 µs a report.
-    fn options(store: &str) -> (tempfile::NamedTempFile, Options) {
+    fn options(store: &str) -> (tempfile::NamedTempFile, PoolOptions) {
         let step = |rate: f64| {
             serde_json::json!({"rate": rate, "correct": true, "within_limit": true, "written_bytes_per_report": 3000.0,
                 "wal_bytes_per_report": 1000.0,
@@ -196,7 +196,7 @@ mod tests {
         let load = serde_json::json!({"store": store, "analytics": 2, "steps": steps});
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), load.to_string()).unwrap();
-        let options = Options {
+        let options = PoolOptions {
             pool_load: Some(file.path().to_owned()),
             database_bytes: Some(11.0),
         };
@@ -228,7 +228,7 @@ mod tests {
         let (_file, options) = options("file");
         let error = text(&options, &costs(), 0.5).unwrap_err().to_string();
         assert!(error.contains("--store postgres"), "{error}");
-        let none = Options {
+        let none = PoolOptions {
             pool_load: None,
             database_bytes: None,
         };

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0.6)]
     pub(crate) utilisation: f64,
     #[command(flatten)]
-    pub(crate) cells: cells::Options,
+    pub(crate) cells: cells::PoolOptions,
 }
 
 /// Meters of a city and of a country.
@@ -187,7 +187,7 @@ mod tests {
             folder: folder.path().to_owned(),
             store_bytes: 90.0,
             utilisation: 0.5,
-            cells: cells::Options {
+            cells: cells::PoolOptions {
                 pool_load: None,
                 database_bytes: None,
             },

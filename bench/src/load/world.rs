@@ -70,10 +70,7 @@ impl World {
         let mut settings = settings(base, &fleet);
         let database = Database::start(sharing, &mut settings)?;
         let mut stack = Stack::services(&settings, state.path(), &(&runtimes).into()).await?;
-        for number in 2..=sharing.analytics {
-            stack.rename_analytics(format!("analytics-{number}").parse()?);
-            stack.start_analytics();
-        }
+        start_others(&mut stack, sharing)?;
         let settings = stack.settings().clone();
         let held = match deployment::plan(&settings, &fleet, stop).await {
             Ok(held) => held,
@@ -270,6 +267,15 @@ impl World {
         self.gateways.stop().await;
         self.stack.stop().await
     }
+}
+
+/// Starts the rest of a pool.
+fn start_others(stack: &mut Stack, sharing: Sharing) -> Result<()> {
+    for number in 2..=sharing.analytics {
+        stack.rename_analytics(format!("analytics-{number}").parse()?);
+        stack.start_analytics();
+    }
+    Ok(())
 }
 
 /// One interval a report: what a fleet that reports every quarter of an hour sends.

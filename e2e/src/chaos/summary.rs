@@ -135,22 +135,13 @@ impl Summary {
             "max",
         );
         text += &self.recoveries();
-        let FaultCounts {
-            cuts,
-            delays,
-            stalls,
-            deaf,
-        } = self.network_faults;
-        let cuts_of = self.network_faults_of.iter();
-        let cuts_of = cuts_of.map(|(role, of)| format!("{} {}", role.name(), of.cuts));
-        let cuts_of = cuts_of.collect::<Vec<_>>().join(", ");
         let _ = write!(
             text,
-            "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf; cuts of each process: {cuts_of}\n\
-             {reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
+            "\nfail points: {:?}\n{}{reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
              {windows} windows, {windows_wrong} wrong, {windows_withheld} withheld; of {windows_identified} every contributor was identified\n\
              {sums_not_opened} sums not opened; {opened} bills of {due}; largest relative error {max_relative_error}\nresults: {}\n",
             self.kills_at,
+            self.network(),
             self.results.display(),
         );
         text += &self.faults.as_ref().map_or_else(String::new, Faults::text);
@@ -165,6 +156,21 @@ impl Summary {
             text += "nothing lost, nothing twice\n";
         }
         text
+    }
+
+    fn network(&self) -> String {
+        let FaultCounts {
+            cuts,
+            delays,
+            stalls,
+            deaf,
+        } = self.network_faults;
+        let cuts_of = self.network_faults_of.iter();
+        let cuts_of = cuts_of.map(|(role, of)| format!("{} {}", role.name(), of.cuts));
+        let cuts_of = cuts_of.collect::<Vec<_>>().join(", ");
+        format!(
+            "network: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf; cuts of each process: {cuts_of}\n"
+        )
     }
 
     fn sent(&self) -> String {

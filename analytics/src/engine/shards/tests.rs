@@ -23,7 +23,7 @@ fn shard(feeder: &str) -> Shard {
 }
 
 /// One of a pool, which holds the shard of the first feeder.
-fn engine() -> Engine<MemoryStore> {
+pub(crate) fn engine() -> Engine<MemoryStore> {
     let settings = Settings::defaults();
     let mut plan = plan_for(&FEEDERS);
     plan.shards = SHARDS;
