@@ -74,6 +74,17 @@ pub(super) struct StepResult<S> {
 }
 
 impl Work {
+    /// The same as `apply`. After an error windows are looked at again at the next tick, and not at once.
+    fn apply_or_excuse<S: Store>(
+        &mut self,
+        engine: &mut Engine<S>,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        self.apply(engine).or_else(|error| {
+            self.all = false;
+            engine.excuse(error).map(|()| Vec::new())
+        })
+    }
+
     /// Everything but the commit; returns the releases to send again. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Vec<Outgoing>, StoreError> {
         let has_rules = self.rules.is_some();
@@ -144,30 +155,26 @@ pub(super) async fn step<S: Store + 'static>(
 ) -> Result<StepResult<S>, AnalyticsError> {
     let mut failing = false;
     let mut again = Vec::new();
-    // Without them no window is looked at, and `all` would ask for the next step at once, without end.
+    // Otherwise it would ask for the next step at once, without end.
     work.all &= work.rules.is_some();
     loop {
         let task = spawn_blocking(move || {
-            let applied = work.apply(&mut engine);
-            let applied = applied.or_else(|error| engine.excuse(error).map(|()| Vec::new()));
+            let applied = work.apply_or_excuse(&mut engine);
             let effects = match work.commit {
                 true => engine.commit(),
                 false => Ok(Effects::default()),
             };
             (engine, work, applied, effects)
         });
-        let (back, mut left, applied, effects) = done(task).await?;
+        let (back, left, applied, effects) = done(task).await?;
         match applied {
             Ok(releases) => again.extend(releases),
             Err(error) if !error.may_pass() => return Err(error.into()),
             // What could not be judged was not answered, and what could not be released is still due.
-            Err(error) => {
-                left.all = false; // It is looked again at the next tick, and not at once.
-                tracing::error!(
-                    error = %service::Chain(&error),
-                    "reports that need it are not answered"
-                );
-            }
+            Err(error) => tracing::error!(
+                error = %service::Chain(&error),
+                "reports that need it are not answered"
+            ),
         }
         match effects {
             Ok(mut effects) => {
@@ -236,6 +243,6 @@ mod tests {
             commit: true,
             ..Work::default()
         };
-        assert!(!step(of_a_pool(), work).await.unwrap().more);
+        assert!(!step(of_a_pool(), work, Arc::default()).await.unwrap().more);
     }
 }
