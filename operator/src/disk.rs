@@ -108,15 +108,10 @@ fn damaged(path: &Path) -> impl FnOnce(serde_json::Error) -> JsonFileError {
 /// # Errors
 /// It cannot be created.
 pub(crate) fn create_folder(path: &Path) -> Result<(), DiskError> {
-    use std::os::unix::fs::DirBuilderExt;
     if path.as_os_str().is_empty() {
         return Ok(());
     }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(DiskError::at("create", path))
+    service::files::make_folder(path).map_err(DiskError::at("create", path))
 }
 
 #[cfg(test)]

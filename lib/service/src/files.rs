@@ -1,12 +1,16 @@
 //! Files that must survive a crash, and keys that others must not read.
 
+mod folders;
 mod keys;
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use folders::give_to_owner_of_folder;
+pub(crate) use folders::make_private;
+pub use folders::{make_folder, private_folder, state_folder};
 pub use keys::{
     KeyFileError, SIGNING_KEY, load_or_create_signing_key, load_signing_credential,
     load_verifying_key, read_credential, read_private, verifying_key_path,
@@ -94,56 +98,6 @@ pub(crate) fn remove_unfinished(path: &Path) {
     }
 }
 
-/// The state folder of one process, `{state_dir}/{process}`; see [`private_folder`].
-///
-/// # Errors
-/// Those of the operating system.
-pub fn state_folder(state_dir: &Path, process: &str) -> io::Result<PathBuf> {
-    let path = state_dir.join(process);
-    private_folder(&path)?;
-    Ok(path)
-}
-
-/// Creates a folder that only its owner can enter, and those above it, unless they exist. What others may do with one that
-/// exists, and with what is in it, is taken from them: earlier versions, and some ways to restore a backup, leave it to them.
-///
-/// # Errors
-/// Those of the operating system.
-pub fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path)?;
-    let changed = take_from_others(path)?;
-    if changed > 0 {
-        tracing::warn!(
-            path = %path.display(),
-            "others could use {changed} files or folders of this one: only their owner can from now on"
-        );
-    }
-    Ok(())
-}
-
-/// How many files and folders, this one and all below it, were open to others.
-fn take_from_others(path: &Path) -> io::Result<usize> {
-    let metadata = fs::symlink_metadata(path)?;
-    let mut changed = usize::from(make_private(path, &metadata)?);
-    if metadata.is_dir() {
-        for entry in fs::read_dir(path)? {
-            changed += take_from_others(&entry?.path())?;
-        }
-    }
-    Ok(changed)
-}
-
-/// Whether others could use the file or folder; only its owner can from now on. A link is left alone.
-pub(crate) fn make_private(path: &Path, metadata: &Metadata) -> io::Result<bool> {
-    let mode = metadata.permissions().mode() & 0o777;
-    if metadata.is_symlink() || mode & 0o077 == 0 {
-        return Ok(false);
-    }
-    fs::set_permissions(path, Permissions::from_mode(mode & 0o700))?;
-    Ok(true)
-}
-
 /// Writes a file that must not exist yet, in one step; an existing one is left alone.
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = sibling(path)?;
@@ -168,7 +122,9 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(mode).open(path)
+    let file = options.write(true).create_new(true).mode(mode).open(path)?;
+    give_to_owner_of_folder(path)?;
+    Ok(file)
 }
 
 /// A name beside `path` that no other writer uses.
@@ -187,11 +143,14 @@ fn sibling(path: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// Those of the operating system.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    }
 }
 
 #[cfg(test)]
@@ -231,35 +190,5 @@ mod tests {
         assert!(write_atomic(&path, b"new", PRIVATE).is_err());
         assert_eq!(names(folder.path()), ["file"]);
         assert!(write_atomic(&folder.path().join("no/such/folder"), b"", PRIVATE).is_err());
-    }
-
-    #[test]
-    fn state_folders_are_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = state_folder(&folder.path().join("state"), "gateway-1").unwrap();
-        assert_eq!(mode(&path), 0o700);
-        state_folder(&folder.path().join("state"), "gateway-1").unwrap();
-    }
-
-    #[test]
-    fn what_others_could_use_in_a_state_folder_is_theirs_no_more_once_a_process_starts() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = state_folder(folder.path(), "gateway-1").unwrap();
-        let (inner, file) = (path.join("inner"), path.join("inner/outbox.redb"));
-        fs::create_dir(&inner).unwrap();
-        fs::write(&file, "").unwrap();
-        for (path, mode) in [(&path, 0o755), (&inner, 0o777), (&file, 0o644)] {
-            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        }
-        let outside = folder.path().join("outside");
-        fs::write(&outside, "").unwrap();
-        fs::set_permissions(&outside, Permissions::from_mode(0o644)).unwrap();
-        std::os::unix::fs::symlink(&outside, path.join("link")).unwrap();
-        state_folder(folder.path(), "gateway-1").unwrap();
-        assert_eq!(
-            [&path, &inner, &file].map(|path| mode(path)),
-            [0o700, 0o700, 0o600]
-        );
-        assert_eq!(mode(&outside), 0o644, "a link leads out of the folder");
     }
 }
