@@ -4,8 +4,8 @@
 //! pass it to `analytics::run_on`.
 
 use analytics::store::{
-    BillKey, ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Scope, Stage, Store,
-    StoreError, StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Limbs, Loaded, MemberRow, MemoryStore, ReleaseRow, Scope, Stage,
+    Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator};
@@ -62,7 +62,7 @@ impl<S: Store> Store for Counting<S> {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         self.inner.members(feeder, window, each)
     }

@@ -10,7 +10,7 @@
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
-//! * [`inspect`]: a look into a store · [`doctor`]: what the set-up lacks
+//! * [`inspect`]: a look into a store · [`migrate`]: from a file to a database, or back · [`doctor`]: what the set-up lacks
 
 mod admit;
 mod assignment;
@@ -18,6 +18,7 @@ pub mod doctor;
 pub mod engine;
 pub mod inspect;
 pub mod metrics;
+pub mod migrate;
 pub mod ownership;
 mod pipeline;
 pub mod store;

@@ -47,6 +47,7 @@ use early::{Early, EarlyReports};
 pub use error::AnalyticsError;
 use floor::SeenMinimums;
 use hint::Hint;
+pub(crate) use open::new_run;
 use stages::Pipeline;
 use sum_receipts::SumReceipts;
 
@@ -76,11 +77,12 @@ pub async fn run(
             run_on(settings, clock, stop, observer, store).await
         }
         StoreKind::Postgres => {
-            open::no_file(settings)?;
-            let run = open::run();
+            open::no_file(settings, None)?;
+            let run = new_run();
             let Some(store) = open::database(settings, run, &stop).await? else {
                 return Ok(());
             };
+            open::no_file(settings, Some(&store))?;
             if settings.analytics.pool.is_none() {
                 return run_on(settings, clock, stop, observer, store).await;
             }

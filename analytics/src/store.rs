@@ -20,11 +20,13 @@ use wire::{
 };
 
 mod bill;
+mod carry;
 mod checked;
 mod error;
 mod fit;
 mod format;
 mod lease;
+mod mark;
 mod memory;
 mod postgres;
 mod redb;
@@ -33,11 +35,14 @@ mod transaction;
 pub use self::redb::{FileStore, Inspection, KeptMember, TableUse};
 pub(crate) use bill::BillGroup;
 pub use bill::{BillKey, BillOf};
+pub use carry::Carried;
+pub(crate) use carry::{Carrying, Contents};
 pub use checked::ReleaseRow;
 pub(crate) use checked::damaged;
 pub use error::StoreError;
 pub(crate) use lease::Standing;
 pub use lease::{Fence, Lease, Leased};
+pub(crate) use mark::{Mark, Marked, State};
 pub use memory::MemoryStore;
 pub use postgres::{PostgresLeases, PostgresStore};
 pub use stage::{Replaces, SHORT_DIGEST, Stage};
@@ -89,6 +94,17 @@ pub struct ContributorRow {
     pub salt: Salt,
     /// SHA-256 of the ciphertext that was folded.
     pub digest: Digest,
+}
+
+/// A contributor of a sum that [remembers only membership](Stage::keeps_members).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemberRow {
+    /// The part it is in.
+    pub part: Part,
+    /// The meter.
+    pub meter: MeterId,
+    /// The start of the digest of its report.
+    pub digest: [u8; SHORT_DIGEST],
 }
 
 /// What a process starts with, or takes a shard over with, besides the sums' rows.
@@ -200,7 +216,7 @@ pub trait Store: Send {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError>;
 
     /// Gives the rows of every sum of a feeder to `each`, ascending by key, and returns the feeder's time.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use analytics::AnalyticsError;
 use analytics::store::{
-    BillKey, ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Scope, Store,
-    StoreError, StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, FileStore, Inspection, Loaded, MemberRow, MemoryStore, ReleaseRow,
+    Scope, Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 use common::scene::{LIMIT, Scene, WINDOW, within};
 use service::config::Settings;
@@ -80,7 +80,7 @@ impl Store for Gate {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         self.inner.members(feeder, window, each)
     }

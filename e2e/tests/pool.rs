@@ -1,9 +1,12 @@
 //! Analytics processes that share the feeders over PostgreSQL, killed and stopped with it, in small; `bench chaos --store postgres` does
-//! the same at length. Only where it is named: `.ci/postgres`.
+//! the same at length. And sums that are carried over to it. Only where it is named: `.ci/postgres`.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use e2e::processes::chaos;
+use std::collections::BTreeSet;
+
+use cluster::Cluster;
+use e2e::processes::{Deployment, chaos, wait_for};
 
 /// The least time for which `bench chaos` stops a process of the pool, whose leases end after three seconds.
 const STOPPED_MS: f64 = 6_000.0;
@@ -68,4 +71,63 @@ fn a_missing_fence_is_noticed() {
     let counts = ["lost", "duplicated", "windows_wrong"];
     let counted = counts.iter().any(|what| outcome[what].as_u64() > Some(0));
     assert!(ended || counted, "{outcome:#}");
+}
+
+/// Each window is in one total, of all its meters, whatever store its reports came to.
+#[test]
+fn sums_are_carried_over_to_a_database_and_back_while_meters_report() {
+    const TOTALS: usize = 24;
+    let cluster = Cluster::start(&[]).unwrap();
+    cluster
+        .sql("postgres", "CREATE DATABASE cipherwatt")
+        .unwrap();
+    let deployment = Deployment::new();
+    // A window closes when all its meters have reported, and for no other reason.
+    let file = "[analytics]\ngrace = \"1000days\"\nretention = \"1000days\"\nidle_limit = \"1h\"\n";
+    let database = format!(
+        "{file}store = \"postgres\"\n[analytics.postgres]\naddress = \"127.0.0.1:{}\"\n",
+        cluster.port()
+    );
+    for (name, settings) in [("file", file), ("postgres", &database)] {
+        let path = deployment.folder.path().join(format!("{name}.toml"));
+        std::fs::write(path, settings).unwrap();
+    }
+    let analytics = |store: &str| {
+        let arguments = ["--config", &format!("{store}.toml")];
+        deployment.start_as(&format!("with-{store}"), "analytics", &arguments)
+    };
+    let _broker = deployment.start("broker", &[]);
+    let operator = deployment.start("operator", &[]);
+    let mut running = analytics("file");
+    // A window of four hours every second.
+    let arguments = "--meters 40 --feeders 2 --speed 14400 --duration 48h";
+    let mut meter = deployment.start("meter", &arguments.split(' ').collect::<Vec<_>>());
+    let totals = |least| {
+        let are_there = || deployment.totals().len() >= least;
+        wait_for("totals", are_there, || operator.log());
+    };
+    for (least, to) in [(6, "postgres"), (14, "file")] {
+        totals(least);
+        running.signal("TERM");
+        assert!(running.ends().success(), "{}", running.log());
+        let migrate = ["migrate", "--to", to, "--config", "postgres.toml"];
+        let output = deployment.command("analytics", &migrate).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("carried over from"), "{output:?}");
+        running = analytics(to);
+    }
+    assert!(meter.ends().success(), "{}", meter.log());
+    totals(TOTALS);
+    running.signal("TERM");
+    assert!(running.ends().success(), "{}", running.log());
+    let totals = deployment.totals();
+    let window = |total: &serde_json::Value| {
+        assert_eq!(total["meters"], 20, "{total}");
+        (total["feeder"].to_string(), total["window_start"].as_u64())
+    };
+    assert_eq!(totals.len(), TOTALS);
+    assert_eq!(
+        totals.iter().map(window).collect::<BTreeSet<_>>().len(),
+        TOTALS
+    );
 }

@@ -40,9 +40,8 @@ pub enum AnalyticsError {
     },
     /// Sums are to be in a database, and there are some in a file.
     #[error(
-        "with `analytics.store` = \"postgres\" the reports in {path} would be in no total: start with \"file\" again, let it run without \
-         gateways until `analytics inspect` lists no sum as open, held, released or divided and the operator has the bills of the last period, and \
-         move the file away",
+        "with `analytics.store` = \"postgres\" the reports in {path} would be in no total: carry them over with `analytics migrate --to \
+         postgres`; if nothing of the file counts any more, move the file away",
         path = path.display()
     )]
     FileLeft {

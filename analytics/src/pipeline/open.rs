@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{AnalyticsError, store_path};
 use crate::ownership::Member;
-use crate::store::{FileStore, PostgresLeases, PostgresStore, StoreError};
+use crate::store::{FileStore, Mark, Marked, PostgresLeases, PostgresStore, State, StoreError};
 
 /// The wait before a database that is out of reach is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -28,11 +28,20 @@ pub(super) async fn file(settings: &Settings) -> Result<FileStore, AnalyticsErro
     Ok(spawn_blocking(open).await.map_err(AnalyticsError::Task)??)
 }
 
-/// A file whose reports are in no total while the sums are in a database is no oversight that costs nothing.
-pub(super) fn no_file(settings: &Settings) -> Result<(), AnalyticsError> {
+/// A file whose reports are in no total while the sums are in a database is no oversight that costs nothing; one that was carried over
+/// is none, if it was to this very database, once that is known.
+pub(super) fn no_file(
+    settings: &Settings,
+    database: Option<&PostgresStore>,
+) -> Result<(), AnalyticsError> {
     let path = store_path(settings);
+    let is_elsewhere = |mark: &Mark| match (mark.state, database.map(Marked::mark)) {
+        (State::Left, Some(found)) => found.is_some_and(|found| found.number == mark.number),
+        _ => true,
+    };
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        _ if FileStore::unused(&path).is_some_and(|mark| is_elsewhere(&mark)) => Ok(()),
         _ => Err(AnalyticsError::FileLeft { path }),
     }
 }
@@ -76,6 +85,6 @@ pub(super) fn leases(settings: &Settings, run: u64) -> Result<PostgresLeases, An
 }
 
 /// A number that no other run has.
-pub(super) fn run() -> u64 {
+pub(crate) fn new_run() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

@@ -48,6 +48,33 @@ impl BillKey {
         }
     }
 
+    /// What is stored under the key: a digest over both, and the rest.
+    #[must_use]
+    pub fn record(&self, body: &[u8]) -> Vec<u8> {
+        let mut record = Vec::with_capacity(DIGEST + body.len());
+        record.extend(digest(self, body));
+        record.extend(body);
+        record
+    }
+
+    /// The rest, of a record of this key.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedBill`] if it is not what [`BillKey::record`] made under this key.
+    pub(super) fn body<'r>(&self, record: &'r [u8]) -> Result<&'r [u8], StoreError> {
+        let parts = record.split_at_checked(DIGEST);
+        let whole = parts.filter(|(found, body)| *found == digest(self, body));
+        whole.map(|(_, body)| body).ok_or_else(|| self.damaged())
+    }
+
+    fn damaged(&self) -> StoreError {
+        StoreError::DamagedBill {
+            feeder: self.feeder.clone(),
+            meter: self.meter.clone(),
+            period: self.period,
+        }
+    }
+
     /// What names these bands in a key.
     #[must_use]
     pub fn named(bands: &[u8]) -> u64 {
@@ -135,10 +162,10 @@ impl BillGroup {
     pub(crate) fn record(&self, key: &BillKey) -> Vec<u8> {
         let packed = self.sum.to_packed();
         let name = self.sum.profile().name.as_bytes();
-        let mut record = vec![0; DIGEST];
+        let mut body = Vec::new();
         let mut list = |bytes: &[u8]| {
-            record.extend((bytes.len() as u64).to_le_bytes());
-            record.extend(bytes);
+            body.extend((bytes.len() as u64).to_le_bytes());
+            body.extend(bytes);
         };
         list(&self.number.to_le_bytes());
         list(&self.bands);
@@ -149,9 +176,7 @@ impl BillGroup {
         list(carried.collect::<Vec<_>>().as_flattened());
         list(name);
         list(&packed);
-        let digest = digest(key, &record[DIGEST..]);
-        record[..DIGEST].copy_from_slice(&digest);
-        record
+        key.record(&body)
     }
 
     /// The group of a record.
@@ -163,17 +188,9 @@ impl BillGroup {
         coefficients: usize,
         record: &[u8],
     ) -> Result<Self, StoreError> {
-        let damaged = || StoreError::DamagedBill {
-            feeder: key.feeder.clone(),
-            meter: key.meter.clone(),
-            period: key.period,
-        };
-        let (found, body) = record.split_at_checked(DIGEST).ok_or_else(damaged)?;
-        if found != digest(key, body) {
-            return Err(damaged());
-        }
+        let body = key.body(record)?;
         // It is what was written, so only another version of this program could have written something else.
-        Self::parse(coefficients, body).ok_or_else(damaged)
+        Self::parse(coefficients, body).ok_or_else(|| key.damaged())
     }
 
     fn parse(coefficients: usize, body: &[u8]) -> Option<Self> {

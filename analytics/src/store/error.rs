@@ -122,6 +122,30 @@ pub enum StoreError {
         /// Releases without the operator's receipt.
         releases: usize,
     },
+    /// Its sums are elsewhere.
+    #[error(
+        "the sums of the store {path} were carried over to {other}: use that one. If `analytics migrate` has not ended, run it again; \
+         to come back, run it the other way",
+        path = path.display()
+    )]
+    Left {
+        /// The file, or the database.
+        path: PathBuf,
+        /// Where they are.
+        other: String,
+    },
+    /// Only a part of what it is to hold is there.
+    #[error(
+        "the store {path} has only a part of what `analytics migrate` carries over from {other}: run that again, or \
+         the other way to go on with {other} as it was",
+        path = path.display()
+    )]
+    Unfinished {
+        /// The file, or the database.
+        path: PathBuf,
+        /// Where the rest is.
+        other: String,
+    },
     /// The file under the name is no longer the one that was opened.
     #[error(
         "the store {path} was moved, removed or replaced while it was in use ({problem}): put it back and start again",

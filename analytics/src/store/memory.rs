@@ -11,8 +11,8 @@ use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
 use self::contributors::Contributors;
 use super::{
-    BillKey, ContributorRow, Fence, Limbs, Loaded, ReleaseRow, Scope, Standing, Store, StoreError,
-    StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Fence, Limbs, Loaded, MemberRow, ReleaseRow, Scope, Standing, Store,
+    StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 
 /// Keeps all rows in memory. Clones share them, so a test can restart an engine on what the last one committed.
@@ -210,11 +210,11 @@ impl Store for MemoryStore {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         let rows = self.rows();
         let members = rows.contributors.members(feeder, window);
-        members.cloned().for_each(each);
+        members.for_each(each);
         Ok(())
     }
 

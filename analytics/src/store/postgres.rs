@@ -20,7 +20,7 @@ use service::Settings;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::StoreError;
+use super::{Mark, StoreError};
 
 mod attempt;
 mod blocks;
@@ -34,6 +34,7 @@ mod fault;
 mod heard;
 mod leases;
 mod load;
+mod mark;
 mod migrate;
 mod read;
 mod share;
@@ -63,15 +64,24 @@ pub struct PostgresStore {
     uncertain: bool,
     bytes: (u64, Option<Instant>),
     looked: Option<Looked>,
+    mark: Option<Mark>,
+    /// Whether a migration works on it, which sets its mark and is not kept out by it.
+    migrates: bool,
 }
 
 impl PostgresStore {
     /// Connects, and brings the tables to the present version or makes them.
     ///
     /// # Errors
-    /// [`StoreError`]: out of reach, no account there, of another deployment or a newer version, or with settings under which what
-    /// it says is committed is not.
+    /// [`StoreError`]: out of reach, no account there, of another deployment or a newer version, carried over to a file, or with
+    /// settings under which what it says is committed is not.
     pub fn open(settings: &Settings, run: u64) -> Result<Self, StoreError> {
+        let store = Self::open_marked(settings, run)?;
+        Mark::check(store.mark.as_ref(), &store.place())?;
+        Ok(store)
+    }
+
+    fn open_marked(settings: &Settings, run: u64) -> Result<Self, StoreError> {
         let mut connection =
             Connection::new(settings, &format!("cipherwatt analytics {run:016x}"))?;
         let place = connection.place();
@@ -83,7 +93,7 @@ impl PostgresStore {
                 .await?;
             let version = migrate::migrate(&changes).await?;
             if version > migrate::newest() {
-                return Ok((version, String::new()));
+                return Ok((version, String::new(), None));
             }
             changes
                 .execute(
@@ -92,33 +102,28 @@ impl PostgresStore {
                 )
                 .await?;
             let row = changes
-                .query_one("SELECT deployment FROM store", &[])
+                .query_one("SELECT deployment, mark FROM store", &[])
                 .await?;
-            let found = row.try_get(0)?;
+            let (found, mark) = (row.try_get(0)?, row.try_get::<_, Option<String>>(1)?);
             changes.commit().await?;
-            Ok((version, found))
+            Ok((version, found, mark))
         });
-        let (version, found) = opened?;
+        let (version, found, mark) = opened?;
         let newest = migrate::newest();
+        let differs = |what, found: String, expected: &str| {
+            Err(StoreError::mismatch(&place, what, found, expected))
+        };
         if version > newest {
             let expected = format!("{newest} or less");
-            let version = version.to_string();
-            return Err(StoreError::mismatch(
-                &place,
-                "schema version",
-                version,
-                expected,
-            ));
+            return differs("schema version", version.to_string(), &expected);
         }
         if found != deployment {
-            return Err(StoreError::mismatch(
-                &place,
-                "deployment",
-                found,
-                deployment,
-            ));
+            return differs("deployment", found, deployment);
         }
+        let mark = mark.map(|text| text.parse()).transpose();
         Ok(Self {
+            mark: mark.map_err(|problem: String| corrupt(&place, problem))?,
+            migrates: false,
             connection,
             run: run.cast_signed(),
             own: false,

@@ -32,8 +32,8 @@ use redb::Database;
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, Shard, WindowStart};
 
 use super::{
-    BillKey, ContributorRow, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat, SumKey,
-    SumRow, Transaction,
+    BillKey, ContributorRow, Loaded, Mark, MemberRow, ReleaseRow, Scope, Store, StoreError,
+    StoreFormat, SumKey, SumRow, Transaction,
 };
 
 mod create;
@@ -42,6 +42,7 @@ mod format;
 mod inspect;
 mod keep;
 mod load;
+mod mark;
 mod medium;
 mod members;
 mod migrate;
@@ -69,6 +70,7 @@ pub struct FileStore {
     database: Option<Database>,
     /// Transactions committed to the file, as far as this process knows.
     commits: u64,
+    mark: Option<Mark>,
 }
 
 impl FileStore {
@@ -76,9 +78,16 @@ impl FileStore {
     /// an earlier format is brought to the present one.
     ///
     /// # Errors
-    /// [`StoreError`]: in use, damaged, no store, of another deployment or a newer format, or out of reach. Nothing is
-    /// changed then.
+    /// [`StoreError`]: in use, damaged, no store, of another deployment or a newer format, carried over to a database, or out of
+    /// reach. Nothing is changed then.
     pub fn open(path: &Path, deployment: &DeploymentId) -> Result<Self, StoreError> {
+        let store = Self::open_marked(path, deployment)?;
+        Mark::check(store.mark.as_ref(), path)?;
+        Ok(store)
+    }
+
+    /// The same, also of one that a migration has marked.
+    pub(crate) fn open_marked(path: &Path, deployment: &DeploymentId) -> Result<Self, StoreError> {
         if let Err(error) = path.symlink_metadata()
             && error.kind() == io::ErrorKind::NotFound
         {
@@ -94,7 +103,7 @@ impl FileStore {
     }
 
     fn open_on(mut medium: Box<dyn Medium>, deployment: &DeploymentId) -> Result<Self, StoreError> {
-        let (database, commits) = match connect(medium.as_mut(), builder(), deployment) {
+        let (database, meta) = match connect(medium.as_mut(), builder(), deployment) {
             // It may be the record of pages in use that is damaged: the check makes another.
             Err(StoreError::Corrupt { .. }) => connect(medium.as_mut(), checking(), deployment)?,
             opened => opened?,
@@ -103,13 +112,15 @@ impl FileStore {
             medium,
             deployment: deployment.clone(),
             database: Some(database),
-            commits,
+            commits: meta.commits,
+            mark: meta.mark,
         })
     }
 
     /// Opens what a failed commit closed, and sees that it is the same file before or after that commit.
     fn reopen(&mut self) -> Result<Database, StoreError> {
-        let (database, commits) = connect(self.medium.as_mut(), checking(), &self.deployment)?;
+        let (database, meta) = connect(self.medium.as_mut(), checking(), &self.deployment)?;
+        let commits = meta.commits;
         if commits == self.commits || commits == self.commits + 1 {
             return Ok(database);
         }
@@ -195,7 +206,7 @@ impl Store for FileStore {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         self.read(|database| read::members(database, feeder, window, each))
     }

@@ -141,10 +141,10 @@ impl Windows {
             }
             let mut seen = Fingerprints::default();
             if window.has_members {
-                store.members(id, *start, &mut |meter| {
-                    seen.insert(hasher.of(&meter));
+                store.members(id, *start, &mut |member| {
+                    seen.insert(hasher.of(&member.meter));
                     if counts {
-                        feeder.ahead.reported(&meter, end);
+                        feeder.ahead.reported(&member.meter, end);
                     }
                 })?;
             }

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod cluster;
+#[path = "../common/mod.rs"]
+mod common;
 mod conformance;
 mod cost;
 mod damage;
@@ -15,5 +17,6 @@ mod late;
 mod line;
 mod login;
 mod lookups;
+mod migrate;
 mod rows;
 mod sharing;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::store::{
-    BillKey, ContributorRow, Loaded, ReleaseRow, Scope, Stage, Store, StoreError, StoreFormat,
-    SumKey, SumRow,
+    BillKey, ContributorRow, Loaded, MemberRow, ReleaseRow, Scope, Stage, Store, StoreError,
+    StoreFormat, SumKey, SumRow,
 };
 use bytes::Bytes;
 use packed::ADDITIVE;
@@ -88,10 +88,22 @@ pub(crate) struct Dump {
     sums: Vec<(SumRow, Option<Vec<u8>>)>,
     contributors: Vec<ContributorRow>,
     known: Vec<Option<(Part, bool)>>,
-    members: BTreeMap<(FeederId, WindowStart), BTreeSet<MeterId>>,
+    members: BTreeMap<(FeederId, WindowStart), BTreeSet<MemberRow>>,
     releases: Vec<ReleaseRow>,
     feeders: Vec<(Option<u64>, Vec<SumRow>)>,
     bills: Vec<(BillKey, Option<Vec<u8>>)>,
+}
+
+impl Dump {
+    pub(crate) fn sums(&self) -> usize {
+        self.sums.len()
+    }
+
+    /// Contributors of sums, in whatever way they are kept.
+    pub(crate) fn reports(&self) -> usize {
+        let members: usize = self.members.values().map(BTreeSet::len).sum();
+        self.contributors.len() + members
+    }
 }
 
 /// Reads all of a store; `reports` are those that it may know.
@@ -118,8 +130,8 @@ pub(crate) fn dump(store: &mut dyn Store, reports: &[ContributorRow]) -> Result<
             dump.known.push(known);
         }
         let mut members = BTreeSet::new();
-        store.members(&key.feeder, key.window, &mut |meter| {
-            members.insert(meter);
+        store.members(&key.feeder, key.window, &mut |member| {
+            members.insert(member);
         })?;
         dump.members
             .insert((key.feeder.clone(), key.window), members);

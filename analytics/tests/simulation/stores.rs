@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use analytics::ownership::SharedMemory;
 use analytics::store::{
-    BillKey, ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Scope, Store, StoreError,
-    StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, FileStore, Loaded, MemberRow, MemoryStore, ReleaseRow, Scope, Store,
+    StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 use tempfile::TempDir;
 use wire::{Digest, FeederId, MeterId, Part, Shard, WindowStart};
@@ -130,12 +130,12 @@ impl Store for Failing {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         let kind = self.kind;
-        self.inner.members(feeder, window, &mut |meter| {
-            if !forgets(kind, &meter) {
-                each(meter);
+        self.inner.members(feeder, window, &mut |member| {
+            if !forgets(kind, &member.meter) {
+                each(member);
             }
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
-use crate::store::{ContributorRow, Short, SumKey, Transaction, short};
+use crate::store::{ContributorRow, MemberRow, Short, SumKey, Transaction, short};
 
 #[derive(Debug, Default)]
 pub(super) struct Contributors {
@@ -77,8 +77,13 @@ impl Contributors {
         &self,
         feeder: &FeederId,
         window: WindowStart,
-    ) -> impl Iterator<Item = &MeterId> {
+    ) -> impl Iterator<Item = MemberRow> {
         let members = self.members.get(&(feeder.clone(), window));
-        members.into_iter().flat_map(BTreeMap::keys)
+        let members = members.into_iter().flatten();
+        members.map(|(meter, (part, digest))| MemberRow {
+            part: *part,
+            meter: meter.clone(),
+            digest: *digest,
+        })
     }
 }

@@ -7,9 +7,10 @@ use futures_util::TryStreamExt as _;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Transaction as Changes};
 
+use super::fault::corrupt;
 use super::read::{self, Problem};
 use crate::store::fit::Fit;
-use crate::store::{Loaded, StoreError, StoreFormat, SumRow};
+use crate::store::{Loaded, Mark, StoreError, StoreFormat, SumRow};
 
 /// Frees what a pool has left behind or given up, and says whether one is there. Nothing of what that wrote late is written after this.
 const FREE: &str = "WITH freed AS (
@@ -32,15 +33,26 @@ pub(super) async fn bind(
     changes: Changes<'_>,
     format: &StoreFormat,
     run: Option<i64>,
-    place: &Path,
+    (migrates, place): (bool, &Path),
 ) -> Result<Result<(), StoreError>, Error> {
     let texts = format.texts();
     let row = changes
         .query_one(
-            "UPDATE store SET layout = coalesce(layout, $1), grid = coalesce(grid, $2), run = $3 RETURNING layout, grid",
+            "UPDATE store SET layout = coalesce(layout, $1), grid = coalesce(grid, $2), run = $3 RETURNING layout, grid, mark",
             &[&texts[0].1, &texts[1].1, &run],
         )
         .await?;
+    let mark: Option<String> = row.try_get(2)?;
+    let mark = mark.map(|text| text.parse::<Mark>()).transpose();
+    let mark = mark.map_err(|problem| corrupt(place, problem));
+    // Whoever opened it before a migration began.
+    if let Err(error) = mark.and_then(|mark| match migrates {
+        true => Ok(()),
+        false => Mark::check(mark.as_ref(), place),
+    }) {
+        changes.rollback().await?;
+        return Ok(Err(error));
+    }
     for (column, (what, expected)) in texts.iter().enumerate() {
         let found: String = row.try_get(column)?;
         if found != *expected {

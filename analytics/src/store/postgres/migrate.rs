@@ -5,7 +5,11 @@
 use tokio_postgres::{Error, Transaction};
 
 /// Each step makes the next version, from 0: an empty database.
-const STEPS: [&str; 1] = [include_str!("schema.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("schema.sql"),
+    // What `analytics migrate` says of the rows.
+    "ALTER TABLE store ADD COLUMN mark text",
+];
 
 /// Names the lock. A number that nobody else takes.
 const LOCK: i64 = 0x6369_7068_6572_7761;

@@ -8,8 +8,8 @@ use super::fault::corrupt;
 use super::share::Share;
 use super::{LONG, PostgresStore, load, read};
 use crate::store::{
-    BillKey, ContributorRow, Loaded, ReleaseRow, Scope, Store, StoreError, StoreFormat, SumKey,
-    SumRow, Transaction,
+    BillKey, ContributorRow, Loaded, MemberRow, ReleaseRow, Scope, Store, StoreError, StoreFormat,
+    SumKey, SumRow, Transaction,
 };
 
 /// The columns that name a sum, as parameters.
@@ -45,7 +45,7 @@ impl Store for PostgresStore {
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Loaded, StoreError> {
         self.looked = None;
-        let place = self.place();
+        let (migrates, place) = (self.migrates, self.place());
         let (run, shards) = match scope {
             Scope::All => (Some(self.run), None),
             Scope::Shards(shards) => {
@@ -56,7 +56,7 @@ impl Store for PostgresStore {
         let loaded = self.connection.run("read", LONG, async |session| {
             // On its own: what is read after it takes long, and holds nothing up.
             let changes = session.client.transaction().await?;
-            if let Err(error) = load::bind(changes, format, run, &place).await? {
+            if let Err(error) = load::bind(changes, format, run, (migrates, &place)).await? {
                 return Ok(Err(error));
             }
             let changes = session.client.transaction().await?;
@@ -120,7 +120,7 @@ impl Store for PostgresStore {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         let members = self.look_at(feeder, window)?.members();
         let members = members.map_err(|problem| corrupt(&self.place(), problem))?;

@@ -1,14 +1,14 @@
 //! Who is in the window that was looked at last: reports that come again come one after the other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use wire::{FeederId, MeterId, WindowStart};
+use wire::{FeederId, MeterId, Part, WindowStart};
 
 use super::blocks::{Contributors, Seat};
 use super::fault::corrupt;
 use super::{PostgresStore, read};
-use crate::store::StoreError;
 use crate::store::fit::nobody;
+use crate::store::{MemberRow, Short, StoreError};
 
 /// A window as it was read. Nothing changes it before the next commit.
 #[derive(Debug)]
@@ -22,19 +22,23 @@ pub(super) struct Looked {
 
 impl Looked {
     /// The members of its sums.
-    pub(super) fn members(&self) -> Result<Vec<MeterId>, String> {
+    pub(super) fn members(&self) -> Result<Vec<MemberRow>, String> {
         let names: BTreeMap<_, _> = self
             .seats
             .iter()
             .map(|(meter, seat)| (*seat, meter))
             .collect();
-        let seats = self.contributors.members.values();
-        let seats: BTreeSet<Seat> = seats.flat_map(BTreeMap::keys).copied().collect();
-        let name = |seat: Seat| {
-            let name = names.get(&seat).map(|name| (*name).clone());
-            name.ok_or_else(|| nobody(&self.feeder, seat))
+        let parts = self.contributors.members.iter();
+        let members = parts.flat_map(|(part, members)| members.iter().map(move |it| (*part, it)));
+        let row = |(part, (seat, digest)): (Part, (&Seat, &Short))| {
+            let meter = names.get(seat).map(|name| (*name).clone());
+            Ok(MemberRow {
+                part,
+                meter: meter.ok_or_else(|| nobody(&self.feeder, seat))?,
+                digest: *digest,
+            })
         };
-        seats.into_iter().map(name).collect()
+        members.map(row).collect()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use redb::Builder;
 use redb::backends::FileBackend;
+use redb::{Builder, WriteTransaction};
 use wire::DeploymentId;
 
 use super::fault::fault;
@@ -54,14 +54,20 @@ pub(super) fn initialise(
         changes
             .open_table(format::COUNTERS)?
             .insert(format::COMMITS, 0)?;
-        changes.open_table(format::SUMS)?;
-        changes.open_table(format::LIMBS)?;
-        changes.open_table(format::CONTRIBUTORS)?;
-        format::open_members(&changes)?;
-        changes.open_table(format::RELEASES)?;
-        changes.open_table(format::TIMES)?;
     }
+    tables(&changes)?;
     changes.commit()?;
     database.close()?;
+    Ok(())
+}
+
+/// Makes the tables of rows.
+pub(super) fn tables(changes: &WriteTransaction) -> Result<(), redb::Error> {
+    changes.open_table(format::SUMS)?;
+    changes.open_table(format::LIMBS)?;
+    changes.open_table(format::CONTRIBUTORS)?;
+    format::open_members(changes)?;
+    changes.open_table(format::RELEASES)?;
+    changes.open_table(format::TIMES)?;
     Ok(())
 }

@@ -14,6 +14,9 @@ use crate::store::{BillKey, ContributorRow, Replaces, Stage, SumKey, SumRow};
 /// Version of the tables below.
 pub(super) const FORMAT: &str = "4";
 
+/// In its place while the file is not to be used, which its mark says: programs that know no marks refuse it.
+pub(super) const MARKED: &str = "4, with its sums in another store";
+
 /// What the rows mean, as text by name.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 /// Numbers by name; so far [`COMMITS`] alone.
@@ -72,6 +75,8 @@ pub(super) type ReleaseColumns = (&'static [u8; 32], &'static [u8; 32], &'static
 
 /// Meta: [`FORMAT`].
 pub(super) const FORMAT_KEY: &str = "format version";
+/// Meta: the mark of a migration.
+pub(super) const MARK_KEY: &str = "mark";
 /// Meta: the deployment id.
 pub(super) const DEPLOYMENT_KEY: &str = "deployment";
 /// Meta: what coefficients carry.

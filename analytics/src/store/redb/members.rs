@@ -21,7 +21,7 @@ use super::format::{self, MembersColumns, PieceColumns, SeatColumns, SumColumns}
 use super::row::{Row, columns};
 use super::{pieces, seats};
 use crate::store::fit::nobody;
-use crate::store::{SHORT_DIGEST, Short, SumKey, short};
+use crate::store::{MemberRow, SHORT_DIGEST, Short, SumKey, short};
 
 /// Bytes before the seats.
 const HEAD: u64 = 5;
@@ -92,21 +92,25 @@ impl Lookup {
         Ok(Some(found.try_into().map_err(|_| malformed())?))
     }
 
-    /// Every member of a sum of this window, by id.
+    /// Every member of the sums of this window.
     pub(super) fn of_window(
         &self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), redb::Error> {
         let names = self.names(feeder)?;
         for row in self.members.range(format::parts_of(feeder, window))? {
             let (key, row) = row?;
             let place = place_of(&key.value(), row.value())?;
             let members = Members::read(&self.pieces, feeder.as_str(), place)?;
-            for seat in members.0.into_keys() {
+            for (seat, digest) in members.0 {
                 let nobody = || corrupted(nobody(feeder, seat));
-                each(names.get(&seat).cloned().ok_or_else(nobody)?);
+                each(MemberRow {
+                    part: Part(key.value().2),
+                    meter: names.get(&seat).cloned().ok_or_else(nobody)?,
+                    digest,
+                });
             }
         }
         Ok(())

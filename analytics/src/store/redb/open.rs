@@ -47,12 +47,12 @@ pub(super) fn checking() -> Builder {
     builder
 }
 
-/// Opens what `medium` holds; returns it with its count of commits.
+/// Opens what `medium` holds; returns it with what was found.
 pub(super) fn connect(
     medium: &mut dyn Medium,
     builder: Builder,
     deployment: &DeploymentId,
-) -> Result<(Database, u64), StoreError> {
+) -> Result<(Database, read::Meta), StoreError> {
     let opened = guarded(|| Ok(medium.open(builder)?));
     let path = medium.path();
     let database = opened.map_err(|error| fault(path, "open", error))?;
@@ -60,6 +60,7 @@ pub(super) fn connect(
     let expected = deployment.as_str();
     expect(path, format::DEPLOYMENT_KEY, &meta.deployment, expected)?;
     match migrate::migrate(&database, path, &meta.format)? {
+        Migrated::No if meta.format == format::MARKED => {}
         Migrated::No => expect(path, format::FORMAT_KEY, &meta.format, format::FORMAT)?,
         Migrated::Whole => tracing::info!(
             path = %path.display(), from = meta.format, to = format::FORMAT,
@@ -70,7 +71,7 @@ pub(super) fn connect(
             "store migrated: the windows in it take no more reports, and sums with too few meters are withheld for good"
         ),
     }
-    Ok((database, meta.commits))
+    Ok((database, meta))
 }
 
 /// Compares layout and grid with those in the file; a new file takes them.

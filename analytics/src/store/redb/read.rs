@@ -10,7 +10,7 @@ use super::format::{self, ContributorColumns, MeterColumns, Reader};
 use super::members::Lookup;
 use super::row::columns;
 use crate::store::fit::nobody;
-use crate::store::{BillKey, ContributorRow, ReleaseRow, SumKey, SumRow};
+use crate::store::{BillKey, ContributorRow, Mark, MemberRow, ReleaseRow, SumKey, SumRow};
 
 /// A contributor of a sum that keeps members only.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(super) struct Meta {
     /// Absent until the first plan came.
     pub(super) grid: Option<String>,
     pub(super) commits: u64,
+    pub(super) mark: Option<Mark>,
 }
 
 pub(super) fn meta(view: &ReadTransaction) -> Result<Meta, redb::Error> {
@@ -43,7 +44,9 @@ pub(super) fn meta(view: &ReadTransaction) -> Result<Meta, redb::Error> {
     let needed = |key| text(key)?.ok_or_else(|| corrupted(format!("meta has no {key}")));
     let counters = view.open_table(format::COUNTERS)?;
     let commits = counters.get(format::COMMITS)?.map(|value| value.value());
+    let mark = text(format::MARK_KEY)?.map(|text| text.parse().map_err(corrupted));
     Ok(Meta {
+        mark: mark.transpose()?,
         format: needed(format::FORMAT_KEY)?,
         deployment: needed(format::DEPLOYMENT_KEY)?,
         layout: text(format::LAYOUT_KEY)?,
@@ -109,7 +112,7 @@ pub(super) fn members(
     database: &Database,
     feeder: &FeederId,
     window: WindowStart,
-    each: &mut dyn FnMut(MeterId),
+    each: &mut dyn FnMut(MemberRow),
 ) -> Result<(), redb::Error> {
     Lookup::in_view(&database.begin_read()?)?.of_window(feeder, window, each)
 }

@@ -23,6 +23,7 @@ mod damage;
 mod disk;
 mod migration;
 mod model;
+mod moves;
 mod room;
 
 pub(super) fn deployment() -> DeploymentId {

@@ -8,7 +8,7 @@ use super::{
     refused, report, rules, windows, windows_with,
 };
 use crate::store::{
-    BillKey, ContributorRow, Loaded, MemoryStore, ReleaseRow, Scope, Store, StoreError,
+    BillKey, ContributorRow, Loaded, MemberRow, MemoryStore, ReleaseRow, Scope, Store, StoreError,
     StoreFormat, SumKey, SumRow, Transaction,
 };
 use crate::windows::{FoldResult, Rules, Windows};
@@ -66,7 +66,7 @@ impl Store for Asked {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-        each: &mut dyn FnMut(MeterId),
+        each: &mut dyn FnMut(MemberRow),
     ) -> Result<(), StoreError> {
         self.inner.members(feeder, window, each)
     }

@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 
 use packed::{ADDITIVE, Accumulator};
 use proptest::prelude::*;
-use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart};
+use wire::{
+    Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, Shard, UnixMillis, WindowStart,
+};
 
 use super::{FileStore, dump, file, open};
-use crate::store::{ContributorRow, Limbs, MemoryStore, Stage, Store, SumKey, SumRow, Transaction};
-use crate::windows::tests::{HOUR, coefficients};
+use crate::store::{
+    Carrying, Contents, ContributorRow, Limbs, MemoryStore, Stage, Store, SumKey, SumRow,
+    Transaction,
+};
+use crate::windows::tests::{HOUR, coefficients, store_format};
 
 const FEEDERS: u32 = 2;
 const WINDOWS: u64 = 3;
@@ -27,6 +32,8 @@ enum Act {
     Reopen,
     /// Its process is killed, and another one goes on with what is there.
     Kill,
+    /// All of it is carried over to another store, and from there to another file.
+    Carry,
 }
 
 fn acts() -> impl Strategy<Value = Vec<(Act, bool)>> {
@@ -43,6 +50,7 @@ fn acts() -> impl Strategy<Value = Vec<(Act, bool)>> {
         1 => at().prop_map(|at| Act::Reclaim { at }),
         1 => Just(Act::Reopen),
         1 => Just(Act::Kill),
+        1 => Just(Act::Carry),
     ];
     prop::collection::vec((act, any::<bool>()), 1..40)
 }
@@ -141,7 +149,7 @@ impl Known {
                 let window = (feeder(at.0), WindowStart(at.1 * HOUR));
                 transaction.reclaimed.push(window);
             }
-            Act::Reopen | Act::Kill => {}
+            Act::Reopen | Act::Kill | Act::Carry => {}
         }
         transaction
     }
@@ -167,6 +175,21 @@ fn assert_same(known: &Known, file: &mut FileStore, model: &mut MemoryStore) {
     }
 }
 
+fn carry(from: &mut dyn Store, to: &mut dyn Store) {
+    let format = store_format();
+    let there = Contents::of(from, &format).unwrap();
+    assert!(Contents::of(to, &format).unwrap().is_empty());
+    let carrying = Carrying {
+        from,
+        to,
+        format,
+        shard: &|_| Shard(0),
+        progress: &mut |_| {},
+    };
+    carrying.carry(&there.feeders).unwrap();
+    assert_eq!(Contents::of(to, &format).unwrap(), there);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
@@ -187,6 +210,13 @@ proptest! {
                     std::fs::copy(&path, &left).unwrap();
                     path = left;
                     store = open(&path).unwrap();
+                }
+                Act::Carry => {
+                    path = folder.path().join(format!("carried-{step}.redb"));
+                    let (mut there, mut carried) = (MemoryStore::default(), open(&path).unwrap());
+                    carry(&mut store, &mut there);
+                    carry(&mut there, &mut carried);
+                    store = carried;
                 }
                 _ => {
                     let transaction = known.transaction(act, &sum);
