@@ -8,9 +8,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use folders::give_to_owner_of_folder;
 pub(crate) use folders::make_private;
-pub use folders::{make_folder, private_folder, state_folder};
+pub use folders::{give_to_owner_of_folder, make_folder, private_folder, state_folder};
 pub use keys::{
     KeyFileError, SIGNING_KEY, load_or_create_signing_key, load_signing_credential,
     load_verifying_key, read_credential, read_private, verifying_key_path,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use redb::backends::FileBackend;
 use redb::{Builder, WriteTransaction};
+use service::files::give_to_owner_of_folder;
 use wire::DeploymentId;
 
 use super::fault::fault;
@@ -31,6 +32,7 @@ pub(super) fn create(path: &Path, deployment: &DeploymentId) -> Result<(), Store
         .map_err(Into::into)
         .and_then(|backend| initialise(&builder(), backend, deployment))
         .map_err(|error| fault(path, "create", error))?;
+    give_to_owner_of_folder(temporary.path()).map_err(io)?;
     temporary.as_file().sync_all().map_err(io)?;
     match temporary.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(io(error.error)),

@@ -49,7 +49,10 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// What root makes in a service's folder is the service's: a command that is run as root beside a running operator leaves it files.
-pub(super) fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the operating system.
+pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
     let folder = fs::metadata(folder_of(path))?;
     if !rustix::process::geteuid().is_root() || folder.uid() == 0 {
         return Ok(());

@@ -1,5 +1,7 @@
 //! A migration between two files, cut off at every operation of either.
 
+use std::os::unix::fs::{MetadataExt as _, chown};
+
 use redb::ReadableTable as _;
 use wire::Shard;
 
@@ -152,4 +154,17 @@ fn a_damaged_sum_is_not_carried_over() {
     assert!(!can_be_used(&target));
     assert_eq!(go(&target, &source, 2).unwrap(), Migrated::Back);
     assert!(can_be_used(&source));
+}
+
+/// A migration may be run by root, and the process that has the file then is not.
+#[test]
+fn what_root_makes_in_the_folder_of_a_process_belongs_to_the_process() {
+    let (folder, path) = file();
+    let mut owner = folder.path().metadata().unwrap().uid();
+    if rustix::process::geteuid().is_root() {
+        owner = 4711;
+        chown(folder.path(), Some(owner), Some(owner)).unwrap();
+    }
+    FileStore::open(&path, &deployment()).unwrap();
+    assert_eq!(path.metadata().unwrap().uid(), owner);
 }
