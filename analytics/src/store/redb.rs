@@ -120,6 +120,10 @@ impl FileStore {
     /// Opens what a failed commit closed, and sees that it is the same file before or after that commit.
     fn reopen(&mut self) -> Result<Database, StoreError> {
         let (database, meta) = connect(self.medium.as_mut(), checking(), &self.deployment)?;
+        // The lock was given up meanwhile, and a migration may have had the file.
+        if meta.mark != self.mark {
+            Mark::check(meta.mark.as_ref(), self.medium.path())?;
+        }
         let commits = meta.commits;
         if commits == self.commits || commits == self.commits + 1 {
             return Ok(database);

@@ -18,8 +18,8 @@ const CELL: f64 = 1e6;
 /// Meters of a city, of a region and of a country.
 const PLACES: [f64; 3] = [1e6, 10e6, 30e6];
 
-/// Processes of a pool that survives the loss of one.
-const POOL_MIN: f64 = 2.0;
+/// Feeders of a cell: a commit writes the sums of all that reported since the last one.
+const FEEDERS: u64 = 1_000;
 
 /// A server and its standby.
 const SERVERS: f64 = 2.0;
@@ -62,8 +62,10 @@ struct Needs {
 impl Cell {
     fn needs(&self, costs: &Costs, every_s: f64) -> Needs {
         let rate = CELL / every_s;
-        let a_process = self.model.knee / self.measured_processes * self.utilisation;
-        let processes = (rate / a_process).ceil().max(POOL_MIN);
+        let a_process = self.model.knee / self.measured_processes;
+        // One is lost, and the others manage; or none is, and all are used as planned.
+        let processes =
+            ((rate / a_process).ceil() + 1.0).max((rate / a_process / self.utilisation).ceil());
         let cores = |service: &str, units: f64| {
             let line = self.model.services.get(service);
             let used = line.map_or(0.0, |line| line.idle * units + line.cost_s * rate);
@@ -77,8 +79,8 @@ impl Cell {
             database: cores("database", 1.0),
             operator: costs.open_s * rate / self.utilisation,
             reports_bits_s: rate * costs.bytes * 8.0,
-            wal_bytes_s: rate * self.model.wal_bytes,
-            written_bytes_s: rate * self.model.written_bytes,
+            wal_bytes_s: self.model.wal_s(rate),
+            written_bytes_s: self.model.written_s(rate),
             stored_bytes: CELL * (RETENTION_DAYS * 86_400.0 / every_s) * self.database_bytes,
         }
     }
@@ -95,6 +97,10 @@ pub(super) fn text(options: &PoolOptions, costs: &Costs, utilisation: f64) -> Re
         load["store"] == "postgres",
         "{path:?} is not of a load over PostgreSQL: `bench load --store postgres --analytics 2`"
     );
+    anyhow::ensure!(
+        load["feeders"].as_u64() >= Some(FEEDERS),
+        "{path:?} is of fewer than {FEEDERS} feeders, and a cell has so many: add --feeders {FEEDERS}"
+    );
     let cell = Cell {
         model: Model::new(&model::steps(&load)?)?,
         measured_processes: load["analytics"]
@@ -110,12 +116,11 @@ pub(super) fn text(options: &PoolOptions, costs: &Costs, utilisation: f64) -> Re
 fn measured(cell: &Cell) -> String {
     let model = &cell.model;
     format!(
-        "\n## Cells\n\nOver PostgreSQL, with {:.0} analytics processes:\n\n{}\nA report is {} bytes of the database's log and {} bytes written to \
-         the disk; {} stay in the database until its window's retention is over. Largest rate managed: {} reports/s. Uncertainty of the cores: ± {:.0} %.\n",
+        "\n## Cells\n\nOver PostgreSQL, with {:.0} analytics processes:\n\n{}\n{} bytes of a report stay in the database until its window's retention is \
+         over. Largest rate managed, with all of it on this machine: {} reports/s, of which a process is taken to manage its share and no more; \
+         a broker and a server are taken to manage a cell. Uncertainty of the cores: ± {:.0} %.\n",
         cell.measured_processes,
         model.table(),
-        figure(model.wal_bytes),
-        figure(model.written_bytes),
         figure(cell.database_bytes),
         figure(model.knee),
         model.uncertainty() * 100.0
@@ -193,7 +198,8 @@ mod tests {
                 "split": {"roles": {"broker": rate * 1e-5, "analytics": rate * 1e-4, "database": rate * 2e-4}}})
         };
         let steps = [500.0, 1000.0, 2000.0, 4000.0].map(step);
-        let load = serde_json::json!({"store": store, "analytics": 2, "steps": steps});
+        let load =
+            serde_json::json!({"store": store, "analytics": 2, "feeders": FEEDERS, "steps": steps});
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), load.to_string()).unwrap();
         let options = PoolOptions {
@@ -216,6 +222,8 @@ mod tests {
         let cell = row(&text, "| quarter-hourly, as they come");
         assert_eq!(cell[2..4], ["1,111", "2"]);
         assert_eq!(cell[4..7], ["0.0", "0.2", "0.4"]);
+        // A megabyte a thousand reports of log, 8.9 Mbit/s.
+        assert_eq!(cell[9], "8.9 Mbit/s");
         // 16,667 reports/s.
         assert_eq!(row(&text, "| one minute, as they come")[3], "17");
         let country = row(&text, "| 30 million | quarter-hourly");

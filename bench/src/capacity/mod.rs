@@ -150,7 +150,7 @@ fn needs(model: &Model, costs: &Costs, utilisation: f64) -> String {
                 costs.seal_s * rate / utilisation,
                 costs.memory_mb / 1e3 * meters / 1e6,
                 rate * costs.bytes * 8.0 / 1e6,
-                rate * model.written_bytes / 1e6,
+                processes * model.written_s(rate / processes) / 1e6,
                 reports * costs.store_bytes / 1e9,
             );
         }

@@ -36,8 +36,10 @@ pub(crate) struct Model {
     pub(crate) knee: f64,
     /// Bytes written to the disk for a report, at that rate.
     pub(crate) written_bytes: f64,
-    /// Of the database's log.
-    pub(crate) wal_bytes: f64,
+    /// A rate, and the bytes a second that were written at it; ascending.
+    written: Vec<(f64, f64)>,
+    /// The same of the database's log.
+    wal: Vec<(f64, f64)>,
 }
 
 /// A step that the model had not seen.
@@ -112,6 +114,19 @@ impl Line {
     }
 }
 
+/// On the lines between measured points; below the first and above the last in proportion to it.
+fn between(points: &[(f64, f64)], rate: f64) -> f64 {
+    let upper = points.partition_point(|point| point.0 < rate);
+    match (
+        upper.checked_sub(1).map(|lower| points[lower]),
+        points.get(upper),
+    ) {
+        (Some((x0, y0)), Some((x1, y1))) => y0 + (y1 - y0) * (rate - x0) / (x1 - x0),
+        (Some((x, y)), None) | (None, Some(&(x, y))) => y * rate / x,
+        (None, None) => 0.0,
+    }
+}
+
 impl Model {
     pub(crate) fn new(steps: &[Step]) -> Result<Self> {
         ensure!(
@@ -148,8 +163,26 @@ impl Model {
             checks,
             knee: last.rate,
             written_bytes: last.written_bytes,
-            wal_bytes: last.wal_bytes,
+            written: steps
+                .iter()
+                .map(|step| (step.rate, step.rate * step.written_bytes))
+                .collect(),
+            wal: steps
+                .iter()
+                .map(|step| (step.rate, step.rate * step.wal_bytes))
+                .collect(),
         })
+    }
+
+    /// Bytes a second written to the disk at a rate. A commit writes anew each sum that it adds to, so a report takes less of it the
+    /// more of them there are.
+    pub(crate) fn written_s(&self, rate: f64) -> f64 {
+        between(&self.written, rate)
+    }
+
+    /// The same of the database's log.
+    pub(crate) fn wal_s(&self, rate: f64) -> f64 {
+        between(&self.wal, rate)
     }
 
     /// What each service takes, as a table without an end.
@@ -196,6 +229,13 @@ mod tests {
         let rates: Vec<f64> = model.checks.iter().map(|check| check.rate).collect();
         assert_eq!(rates, [1000.0, 4000.0]);
         assert_eq!(model.knee, 5000.0);
+    }
+
+    #[test]
+    fn what_is_written_at_a_rate_is_between_what_was_measured() {
+        let points = [(100.0, 1000.0), (200.0, 1500.0)];
+        let found = [50.0, 100.0, 150.0, 200.0, 400.0].map(|rate| between(&points, rate));
+        assert_eq!(found, [500.0, 1000.0, 1250.0, 1500.0, 3000.0]);
     }
 
     #[test]

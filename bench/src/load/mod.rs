@@ -137,11 +137,12 @@ pub(crate) async fn run(
 ) -> Result<Load> {
     options.sharing.check()?;
     let mut load = measure(base, options, options.sharing, &stop).await?;
+    load.write(results)?;
     if options.beside_file {
         let beside = measure(base, options, Sharing::ALONE, &stop).await?;
         load.beside = Some(Box::new(beside));
+        load.write(results)?;
     }
-    load.write(results)?;
     Ok(load)
 }
 

@@ -56,7 +56,7 @@ impl Load {
 
     pub(crate) fn write(&self, results: &Path) -> Result<()> {
         write_json(results, "load.json", self)?;
-        let steps = self.all().map(serde_json::to_value);
+        let steps = self.steps.iter().map(serde_json::to_value);
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
         write_csv(results, "load.csv", COLUMNS, steps)
     }

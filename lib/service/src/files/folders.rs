@@ -1,9 +1,13 @@
 //! Folders of state, which only their owner can enter.
 
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, lchown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::folder_of;
 
@@ -39,12 +43,17 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of the operating system.
 pub fn make_folder(path: &Path) -> io::Result<()> {
-    let is_new = !path.exists();
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path)?;
-    match is_new {
-        true => give_to_owner_of_folder(path),
-        false => Ok(()),
+    if path.exists() {
+        return Ok(());
+    }
+    let above = folder_of(path);
+    if !above.exists() {
+        make_folder(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Another process has just made it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.and_then(|()| give_to_owner_of_folder(path)),
     }
 }
 
@@ -57,7 +66,24 @@ pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() || folder.uid() == 0 {
         return Ok(());
     }
-    lchown(path, Some(folder.uid()), Some(folder.gid()))
+    // The service may have put something of root's in its place: a link, or another name of a file elsewhere.
+    let made = OpenOptions::new()
+        .read(true)
+        .custom_flags(plain())
+        .open(path)?;
+    let of = made.metadata()?;
+    if of.uid() != 0 || (of.is_file() && of.nlink() > 1) {
+        return Err(io::Error::other(format!(
+            "{} is not what was just made",
+            path.display()
+        )));
+    }
+    fchown(made, Some(folder.uid()), Some(folder.gid()))
+}
+
+/// Follows no link, and waits for nobody at the other end of a pipe.
+fn plain() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32
 }
 
 /// How many files and folders, this one and all below it, were open to others.
@@ -98,11 +124,22 @@ mod tests {
         // Only root can give a folder away; for others it stays theirs.
         let service = if own == 0 { 61_184 } else { own };
         std::os::unix::fs::chown(folder.path(), Some(service), None).unwrap();
-        let inner = folder.path().join("approved");
-        make_folder(&inner).unwrap();
-        write_atomic(&inner.join("file"), b"", PRIVATE).unwrap();
-        let owners = [&inner, &inner.join("file")].map(|path| fs::metadata(path).unwrap().uid());
-        assert_eq!(owners, [service; 2]);
+        let (inner, deep) = (folder.path().join("a"), folder.path().join("a/approved"));
+        make_folder(&deep).unwrap();
+        write_atomic(&deep.join("file"), b"", PRIVATE).unwrap();
+        let owners =
+            [&inner, &deep, &deep.join("file")].map(|path| fs::metadata(path).unwrap().uid());
+        assert_eq!(owners, [service; 3]);
+        if own == 0 {
+            // Another name of a file of root's.
+            let (secret, name) = (folder.path().join("secret"), folder.path().join("a/name"));
+            fs::write(&secret, "").unwrap();
+            fs::hard_link(&secret, &name).unwrap();
+            give_to_owner_of_folder(&name).unwrap_err();
+            std::os::unix::fs::symlink(&secret, deep.join("link")).unwrap();
+            give_to_owner_of_folder(&deep.join("link")).unwrap_err();
+            assert_eq!(fs::metadata(&secret).unwrap().uid(), 0);
+        }
     }
 
     #[test]

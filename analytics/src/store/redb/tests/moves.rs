@@ -7,12 +7,12 @@ use wire::Shard;
 
 use super::crash::{LOSSES, open, read};
 use super::disk::{Disk, Fault};
-use super::{deployment, dump, file, filled};
+use super::{act, deployment, dump, file, filled};
 use crate::migrate::{MigrateError, Migrated, Way};
 use crate::store::redb::create::initialise;
 use crate::store::redb::{FileStore, builder};
-use crate::store::{Contents, Mark, Marked as _, StoreError};
-use crate::windows::tests::store_format;
+use crate::store::{Contents, Mark, Marked as _, Store as _, StoreError};
+use crate::windows::tests::{store_format, windows};
 
 /// A file without rows.
 fn empty() -> Disk {
@@ -75,6 +75,21 @@ fn wherever_it_is_cut_off_one_can_be_used_at_most_and_it_goes_on() {
         }
     }
     assert!(neither > 10, "{neither}");
+}
+
+/// After a commit that failed a process has no lock until the next.
+#[test]
+fn a_process_whose_commit_failed_does_not_come_back_to_a_file_that_was_carried_over_meanwhile() {
+    let (source, target) = (empty(), empty());
+    let mut store = open(&source).unwrap();
+    let mut windows = windows();
+    act(&mut windows, &mut store, 0);
+    source.fail(0, Fault::Refuse(1));
+    store.commit(&windows.transaction()).unwrap_err();
+    go(&source, &target, 1).unwrap();
+    let error = store.commit(&windows.transaction()).unwrap_err();
+    assert!(matches!(error, StoreError::Left { .. }), "{error}");
+    assert!(!error.may_pass());
 }
 
 #[test]
