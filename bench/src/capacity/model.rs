@@ -185,7 +185,7 @@ impl Model {
         between(&self.wal, rate)
     }
 
-    /// What each service takes, as a table without an end.
+    /// What each service takes: the head and rows of a table, to which rows can be added.
     pub(crate) fn table(&self) -> String {
         let mut text = String::from(
             "| service | cores without load | core-microseconds a report |\n|---|---|---|\n",

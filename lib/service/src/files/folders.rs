@@ -11,6 +11,9 @@ use rustix::fs::OFlags;
 
 use super::folder_of;
 
+/// Opens what is there and follows no link, and waits for nobody at the other end of a pipe.
+const NO_LINK_NO_WAIT: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
+
 /// The state folder of one process, `{state_dir}/{process}`; see [`private_folder`].
 ///
 /// # Errors
@@ -69,7 +72,7 @@ pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
     // The service may have put something of root's in its place: a link, or another name of a file elsewhere.
     let made = OpenOptions::new()
         .read(true)
-        .custom_flags(plain())
+        .custom_flags(NO_LINK_NO_WAIT)
         .open(path)?;
     let of = made.metadata()?;
     if of.uid() != 0 || (of.is_file() && of.nlink() > 1) {
@@ -79,11 +82,6 @@ pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
         )));
     }
     fchown(made, Some(folder.uid()), Some(folder.gid()))
-}
-
-/// Follows no link, and waits for nobody at the other end of a pipe.
-fn plain() -> i32 {
-    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32
 }
 
 /// How many files and folders, this one and all below it, were open to others.
