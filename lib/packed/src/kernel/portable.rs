@@ -53,6 +53,9 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
 
 /// Packs every word without its `dropped` low bits; true if none was above `largest`, which has
 /// `dropped + B` bits. On false the output is unspecified.
+///
+/// Never inlined, so that its machine code can be checked: what it packs may be secret.
+#[inline(never)]
 pub(super) fn pack<const B: usize>(
     dropped: u32,
     words: &[u64],
