@@ -161,6 +161,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         }],
         shards: 1,
         pool: Vec::new(),
+        holders: Vec::new(),
     };
     plan.sort();
     plan
@@ -187,6 +188,7 @@ impl World {
                     billing: false,
                 })
                 .collect(),
+            countersignatures: Vec::new(),
         };
         let pool = (0..POOL).map(|seed| {
             let shape = Shape::new(Layout::Profile, 1).expect("one interval");

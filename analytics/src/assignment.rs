@@ -214,6 +214,7 @@ pub(crate) mod tests {
             analytics: Vec::new(),
             shards: 1,
             pool: Vec::new(),
+            holders: Vec::new(),
         }
     }
 

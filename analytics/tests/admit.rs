@@ -58,6 +58,7 @@ fn world() -> World {
         page: 0,
         pages: 1,
         entries: vec![entry(1, "feeder-1"), entry(2, "feeder-2")],
+        countersignatures: Vec::new(),
     };
     World {
         topics: Topics::new(&settings.deployment.root).unwrap(),

@@ -99,6 +99,7 @@ impl Scene {
             page: 0,
             pages: 1,
             entries: (0..METERS).map(entry).collect(),
+            countersignatures: Vec::new(),
         };
         let held = Arc::new(HeldPlan::new(plan(&settings, &key), Vec::new()).unwrap());
         let assigned = AssignedPlan::new(held, "analytics-1".parse().unwrap());

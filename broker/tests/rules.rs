@@ -87,6 +87,7 @@ impl World {
             page: 0,
             pages: 1,
             entries: vec![entry(1), entry(2)],
+            countersignatures: Vec::new(),
         };
         let deployment = &self.settings.deployment;
         let topic = Topics::new(&deployment.root).unwrap().roster(0);

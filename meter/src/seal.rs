@@ -112,7 +112,10 @@ impl Sealer {
         let salt = fresh_salt()?;
         let mut plaintext = encode(member, batch, &encoding)?;
         let label = Label {
-            setting: &self.plan().setting_digest(setting, &epoch.plan).0,
+            setting: &self
+                .plan()
+                .setting_digest(setting, &epoch.plan, batch.window)
+                .0,
             window: batch.window.0,
             salt: salt.0,
         };

@@ -50,6 +50,7 @@ pub(crate) fn plan() -> Plan {
         analytics: Vec::new(),
         shards: 1,
         pool: Vec::new(),
+        holders: Vec::new(),
     }
 }
 

@@ -312,7 +312,7 @@ fn encrypted_sum(plan: &Plan, keys: &[u8], window: u64) -> Vec<u8> {
     let (reference, quantum) = (setting.reference_wh, setting.quantum_wh);
     let square_unit = setting.square_unit_wh2;
     let encoding = Encoding::new(profile, shape, reference, quantum, square_unit).unwrap();
-    let digest = plan.setting_digest(setting, epoch);
+    let digest = plan.setting_digest(setting, epoch, WindowStart(window));
     let mut sum = packed::Accumulator::new(profile, shape.coefficients());
     for (number, readings) in (0..).zip(METERS) {
         let entered = readings.map(|wh| Some(Entered { wh, clamped: false }));

@@ -49,6 +49,7 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
         }],
         shards: 1,
         pool: Vec::new(),
+        holders: Vec::new(),
     }
 }
 

@@ -100,6 +100,7 @@ impl Scene {
             page: 0,
             pages: 1,
             entries: (0..meters).map(|meter| super::entry(meter, key)).collect(),
+            countersignatures: Vec::new(),
         };
         self.publish(&page, None, &self.topics.roster(0)).await;
     }

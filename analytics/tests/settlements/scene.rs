@@ -256,6 +256,7 @@ fn roster(key: &SigningKey, without: Option<u32>) -> Roster {
         page: 0,
         pages: 1,
         entries: meters.map(entry).collect(),
+        countersignatures: Vec::new(),
     };
     Roster::from_pages([page]).unwrap()
 }

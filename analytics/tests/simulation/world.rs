@@ -253,6 +253,7 @@ impl World {
             page: 0,
             pages: 1,
             entries: slots.map(entry).collect(),
+            countersignatures: Vec::new(),
         };
         Self {
             plans: [plan(&settings, false), plan(&settings, true)],
@@ -376,5 +377,6 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         analytics: Vec::new(),
         shards: SHARDS,
         pool: Vec::new(),
+        holders: Vec::new(),
     }
 }

@@ -51,7 +51,7 @@ impl Sealer {
             .map(|feeder| {
                 let setting = plan.feeder(feeder, first);
                 let setting = setting.with_context(|| format!("the plan has no {feeder}"))?;
-                Ok((setting.clone(), plan.setting_digest(setting, epoch)))
+                Ok((setting.clone(), plan.setting_digest(setting, epoch, first)))
             })
             .collect::<Result<_>>()?;
         let (setting, _) = settings.first().context("no feeder")?;

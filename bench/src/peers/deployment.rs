@@ -73,7 +73,7 @@ impl Deployment {
             key_len: u32::try_from(public.as_packed().len())?,
         };
         let plan = plan(settings, work.layout, setting.clone(), epoch.clone())?;
-        let digest = plan.setting_digest(&setting, &epoch);
+        let digest = plan.setting_digest(&setting, &epoch, WindowStart(0));
         let held = HeldPlan::new(plan, public.as_packed().to_vec())?;
         let encoding = held.encoding(&setting);
         let scale = meter::Scale {
@@ -198,6 +198,7 @@ fn plan(
         }],
         shards: 1,
         pool: Vec::new(),
+        holders: Vec::new(),
     })
 }
 
@@ -221,6 +222,7 @@ fn roster(members: &[Member]) -> Result<Roster> {
         page: 0,
         pages: 1,
         entries,
+        countersignatures: Vec::new(),
     };
     Roster::from_pages([page]).context("a roster of one page")
 }

@@ -126,6 +126,7 @@ mod tests {
             page,
             pages,
             entries: Vec::new(),
+            countersignatures: Vec::new(),
         };
         let deployment = &settings.deployment;
         let topic = Topics::new(&deployment.root).unwrap().roster(page.page);

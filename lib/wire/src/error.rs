@@ -176,6 +176,20 @@ pub enum WireError {
         "plan.pool names two pools, or a service by a name that another or the pool has: a plan has one pool, and each name once"
     )]
     PoolNames,
+    /// Only the first terms of a deployment's holders follow none.
+    #[error("terms.previous is missing, or the first terms of a deployment have it")]
+    TermsChain,
+    /// Two holders of an agreement have one key, or two streams.
+    #[error("terms has one key twice: each holder has its own, and each stream")]
+    TermsKeyTwice,
+    /// The streams of an agreement are not one for each set of threshold - 1 holders.
+    #[error(
+        "terms.streams has not exactly one stream for each set of threshold - 1 holders, ascending"
+    )]
+    TermsStreams,
+    /// The agreements of a plan do not follow one another.
+    #[error("plan.holders has agreements that do not follow one another")]
+    HoldersChain,
     /// The feeders of the rest of an area are not in order, or one is named twice.
     #[error("sum.feeder {feeder} is not above the feeder before it in the rest of an area")]
     ShareOrder { feeder: FeederId },

@@ -158,6 +158,10 @@ id! {
     AnalyticsId
 }
 id! {
+    /// A holder of mask keys: one of several without whose answers no sum is opened.
+    HolderId
+}
+id! {
     /// A slot layout, for example `moments`. The crate `packed` defines them.
     LayoutName
 }

@@ -56,20 +56,23 @@ pub use contributors::{ContributorSet, MAX_CONTRIBUTORS, MAX_METER_NUMBER, Salt,
 pub use error::WireError;
 pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 pub use ids::{
-    AnalyticsId, AreaId, BandName, DeploymentId, FeederId, GatewayId, IdError, LayoutName,
-    MAX_ID_LEN, MeterId, ProfileName, RecipientId,
+    AnalyticsId, AreaId, BandName, DeploymentId, FeederId, GatewayId, HolderId, IdError,
+    LayoutName, MAX_ID_LEN, MeterId, ProfileName, RecipientId,
 };
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
-    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt,
-    BillingPeriod, Bits, ComparedSum, Comparison, DayType, DigestOf, EarlierMinimum, EnrolAnswer,
-    EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederPlan, Limbs,
-    MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS,
-    MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS,
-    MAX_RECEIPT_ENTRIES, MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal,
-    Owners, Plan, PlanRenewal, PoolEntry, PrivacyUnit, Question, Receipt, ReceiptEntry, Refusal,
-    Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status,
-    Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Total,
+    Acceptance, Agreement, AgreementError, AnalyticsEnrol, AnalyticsEntry, AnswerBody, Areas, Ask,
+    BIT_LEN, BandRule, Bill, BillGroup, BillReceipt, BillingPeriod, Bits, Card, Closing,
+    ComparedSum, Comparison, Consent, Countersignature, DayType, Deal, DealtKey, DigestOf,
+    EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
+    FeederPlan, Group, HolderAnswer, HolderEntry, HolderSet, Limbs, MAX_AGREEMENT_LEN,
+    MAX_AGREEMENTS, MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_DEALT,
+    MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_GROUPS,
+    MAX_HOLDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS, MAX_RECEIPT_ENTRIES, MAX_REFUSALS,
+    MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal, Owners, Plan, PlanRenewal, PoolEntry,
+    PrivacyUnit, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage,
+    Settlement, SettlementOutcome, Share, ShareRef, Status, Step, Stream, Sum, SumReceipt,
+    SumStatus, Tariff, TariffVersion, Terms, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

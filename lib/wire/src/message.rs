@@ -8,6 +8,7 @@ mod comparison;
 mod enrol;
 mod enrol_answer;
 mod evaluation_keys;
+mod holders;
 mod noisy_total;
 mod owners;
 mod plan;
@@ -25,12 +26,17 @@ pub use enrol::{
 };
 pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use evaluation_keys::{EvaluationKeys, MAX_SWITCH_KEYS};
+pub use holders::{
+    Acceptance, Agreement, AgreementError, AnswerBody, Ask, Card, Closing, Consent,
+    Countersignature, Deal, DealtKey, Group, HolderAnswer, HolderEntry, HolderSet,
+    MAX_AGREEMENT_LEN, MAX_DEALT, MAX_GROUPS, MAX_HOLDERS, Step, Stream, Terms,
+};
 pub use noisy_total::{NoisyTotal, PrivacyUnit};
 pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, Areas, BandRule, BillingPeriod, DayType, EarlierMinimum, EpochPlan, FeederPlan,
-    MAX_ANALYTICS, MAX_BANDS, MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN,
-    MAX_PERIOD_WINDOWS, Plan, PoolEntry, Tariff, TariffVersion,
+    MAX_AGREEMENTS, MAX_ANALYTICS, MAX_BANDS, MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_FEEDERS,
+    MAX_KEY_LEN, MAX_PERIOD_WINDOWS, Plan, PoolEntry, Tariff, TariffVersion,
 };
 pub use receipt::{
     MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,

@@ -8,7 +8,7 @@ mod root;
 
 use std::fmt::Display;
 
-use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, MeterId, RecipientId};
+use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, HolderId, MeterId, RecipientId};
 use crate::shard::Shard;
 
 use root::MAX_ROOT_LEN;
@@ -70,6 +70,16 @@ pub enum Topic {
     Total { shard: Shard, feeder: FeederId },
     /// The total of the rest of an area (operator, opt-in).
     AreaTotal { shard: Shard, area: AreaId },
+    /// A page of the roster that the holders are to countersign (operator).
+    ProposedRoster { page: u16 },
+    /// What the operator asks the holders for.
+    Ask,
+    /// What a holder answers.
+    HolderAnswer { holder: HolderId },
+    /// A holder's consent to opening a sum.
+    Consent { holder: HolderId },
+    /// A holder's countersignature under a page of the roster.
+    Countersignature { holder: HolderId },
     /// A total with noise (operator, opt-in).
     NoisyTotal {
         recipient: RecipientId,
@@ -115,6 +125,10 @@ impl Topics {
         self.under(format_args!("shard/+/feeder/+/{rest}"))
     }
 
+    fn holder(&self, holder: &HolderId, rest: &str) -> String {
+        self.under(format_args!("holder/{holder}/{rest}"))
+    }
+
     /// The topic of a [`Topic`].
     pub fn of(&self, topic: &Topic) -> String {
         match topic {
@@ -143,6 +157,11 @@ impl Topics {
             Topic::BillReceipt { shard, feeder } => self.feeder(*shard, feeder, "bill/receipt"),
             Topic::Total { shard, feeder } => self.feeder(*shard, feeder, "total"),
             Topic::AreaTotal { shard, area } => self.area_total(*shard, area),
+            Topic::ProposedRoster { page } => self.under(format_args!("roster/{page}/proposed")),
+            Topic::Ask => self.under("holders/ask"),
+            Topic::HolderAnswer { holder } => self.holder(holder, "answer"),
+            Topic::Consent { holder } => self.holder(holder, "consent"),
+            Topic::Countersignature { holder } => self.holder(holder, "countersignature"),
             Topic::NoisyTotal { recipient, feeder } => self.noisy_total(recipient, feeder),
         }
     }
@@ -165,6 +184,17 @@ impl Topics {
     /// `roster/+`
     pub fn roster_filter(&self) -> String {
         self.under("roster/+")
+    }
+
+    /// `roster/+/proposed`
+    pub fn proposed_roster_filter(&self) -> String {
+        self.under("roster/+/proposed")
+    }
+
+    /// `holder/+/{rest}`: what all holders say, of one of `answer`, `consent` and `countersignature`.
+    pub fn holder_filters(&self) -> [String; 3] {
+        ["answer", "consent", "countersignature"]
+            .map(|rest| self.under(format_args!("holder/+/{rest}")))
     }
 
     /// `gateway/{gateway}/roster/{page}`, pages from 0.

@@ -355,6 +355,6 @@ fn the_digest_of_a_setting_is_that_of_its_rule_in(plan: &wire::Plan) {
         Value::Bytes(epoch.fingerprint.to_vec()),
     ]));
     assert_eq!(validate("complete-setting", &bound), Ok(()));
-    let digest = plan.setting_digest(setting, epoch);
+    let digest = plan.setting_digest(setting, epoch, wire::WindowStart(0));
     assert_eq!(digest, wire::Digest::of(&bound));
 }

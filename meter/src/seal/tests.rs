@@ -75,6 +75,7 @@ impl World {
             analytics: Vec::new(),
             shards: 1,
             pool: Vec::new(),
+            holders: Vec::new(),
         }
     }
 
@@ -127,7 +128,9 @@ impl World {
         };
         let pad = PadKey::agree(&self.mask, &member.public.mask.0, &parties).unwrap();
         let label = Label {
-            setting: &plan.setting_digest(setting, &plan.epochs[0]).0,
+            setting: &plan
+                .setting_digest(setting, &plan.epochs[0], WindowStart(0))
+                .0,
             window: report.window.0,
             salt: salt.unwrap_or(report.salt).0,
         };

@@ -71,7 +71,9 @@ impl Opener {
             packed::sum::lift(encoding.profile, coefficients, &sum.to_packed(), 1).unwrap();
         let mut residues = self.secret.open(&lifted).unwrap();
         let label = Label {
-            setting: &plan.setting_digest(setting, &plan.epochs[0]).0,
+            setting: &plan
+                .setting_digest(setting, &plan.epochs[0], report.window)
+                .0,
             window: report.window.0,
             salt: report.salt.0,
         };

@@ -118,6 +118,7 @@ impl Peer {
             }],
             shards: 1,
             pool: Vec::new(),
+            holders: Vec::new(),
         }
     }
 
@@ -178,6 +179,7 @@ impl Peer {
             page: 0,
             pages: 1,
             entries: entries.cloned().collect(),
+            countersignatures: Vec::new(),
         };
         let topic = self.topics.own_roster(&self.settings.meter.gateway, 0);
         let deployment = &self.settings.deployment.id;

@@ -68,7 +68,7 @@ impl<'a> Under<'a> {
         Ok(Self {
             sigma: packed::noise::sigma(encoding.profile, &keys.norms()),
             encoding,
-            setting: plan.setting_digest(setting, &keys.entry(at.epoch, at.window)),
+            setting: plan.setting_digest(setting, &keys.entry(at.epoch, at.window), at.window),
             window: at.window,
             members,
             pads: pads.of_feeder(at.feeder, at.epoch, &keys, members.next_number()),

@@ -104,6 +104,7 @@ impl PlanBook {
             analytics: Vec::new(),
             shards: settings.shards,
             pool: Vec::new(),
+            holders: Vec::new(),
         };
         let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
         plan.min_meters_before = min_meters.before();

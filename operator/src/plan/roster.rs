@@ -183,6 +183,7 @@ impl RosterBook {
             page,
             pages: page + 1,
             entries: Vec::new(),
+            countersignatures: Vec::new(),
         };
         self.pages.push(Page {
             message,

@@ -204,7 +204,9 @@ impl Fleet {
         let pad = PadKey::agree(secret, &verifier_key, &parties).unwrap();
         let window = WindowStart(under.window);
         let setting = under.plan.feeder(&under.feeder, window).unwrap();
-        let digest = under.plan.setting_digest(setting, &under.plan.epochs[0]);
+        let digest = under
+            .plan
+            .setting_digest(setting, &under.plan.epochs[0], window);
         let label = Label {
             setting: &digest.0,
             window: under.window,

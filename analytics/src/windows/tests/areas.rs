@@ -77,6 +77,7 @@ fn plan(under: &Under) -> Plan {
         }],
         shards: 1,
         pool: Vec::new(),
+        holders: Vec::new(),
     }
 }
 

@@ -88,6 +88,7 @@ impl World {
                 entry("gateway-1", "meter-1", 0),
                 entry("gateway-2", "meter-2", 1),
             ],
+            countersignatures: Vec::new(),
         };
         let deployment = &self.settings.deployment;
         let topic = Topics::new(&deployment.root).unwrap().roster(0);

@@ -215,7 +215,7 @@ impl RogueGateway {
             spoilt.plaintext(&encoding, &mut plaintext);
         }
         let salt = salt(&observed, (window, &meter.id), spoilt)?;
-        let mut masked = (plan.setting_digest(setting, epoch).0, salt.0);
+        let mut masked = (plan.setting_digest(setting, epoch, window).0, salt.0);
         match spoilt {
             Some(Spoilt::Setting) => masked.0[0] ^= 1,
             Some(Spoilt::Salt) => masked.1[0] ^= 1,

@@ -11,6 +11,7 @@ mod conflicts;
 mod error;
 mod feed;
 mod files;
+mod holders;
 mod keys;
 mod layers;
 mod login_keys;
@@ -38,6 +39,7 @@ pub use files::{
     FileColumns, FileDateOrder, FileDecimal, FileForm, FileGaps, FileLabel, FileSeparator,
     FileUnit, FileValues,
 };
+pub use holders::{Holder, Holders, PinnedHolder};
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
 pub(crate) use login_keys::LoginKeys;
@@ -79,6 +81,10 @@ pub struct Settings {
     pub analytics: Analytics,
     /// The evaluator.
     pub evaluator: Evaluator,
+    /// Who holds mask keys beside the operator.
+    pub holders: Holders,
+    /// One of them.
+    pub holder: Holder,
     /// The meter fleet behind one gateway.
     pub meter: Meter,
 }
@@ -115,6 +121,7 @@ impl Settings {
             "operator" => self.operator.metrics_listen,
             "analytics" => self.analytics.metrics_listen,
             "evaluator" => self.evaluator.metrics_listen,
+            "holder" => self.holder.metrics_listen,
             "meter" => self.meter.metrics_listen,
             _ => None,
         }

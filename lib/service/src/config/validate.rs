@@ -2,6 +2,7 @@
 
 mod broker;
 mod evaluator;
+mod holders;
 mod operator;
 mod plan;
 mod postgres;
@@ -35,6 +36,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     operator::operator(&settings.operator)?;
     analytics(settings)?;
     evaluator::evaluator(settings)?;
+    holders::holders(settings)?;
     meter(settings)
 }
 

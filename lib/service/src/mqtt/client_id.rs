@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wire::{AnalyticsId, GatewayId, MeterId};
+use wire::{AnalyticsId, GatewayId, HolderId, MeterId};
 
 use crate::config::Deployment;
 
@@ -20,6 +20,8 @@ pub enum Client<'a> {
     Analytics(&'a AnalyticsId),
     /// The evaluator.
     Evaluator,
+    /// A holder of mask keys.
+    Holder(&'a HolderId),
     /// A gateway.
     Gateway(&'a GatewayId),
     /// A gateway where its live readings come from.
@@ -43,6 +45,7 @@ impl Client<'_> {
             Self::Operator => ("operator", vec![]),
             Self::Search => ("search", vec![]),
             Self::Evaluator => ("evaluator", vec![]),
+            Self::Holder(id) => ("holder", vec![id.as_str()]),
             Self::Analytics(id) => ("analytics", vec![id.as_str()]),
             Self::Gateway(id) => ("gateway", vec![id.as_str()]),
             Self::Feed(id) => ("feed", vec![id.as_str()]),

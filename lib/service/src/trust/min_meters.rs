@@ -243,6 +243,7 @@ mod tests {
             analytics: Vec::new(),
             shards: 1,
             pool: Vec::new(),
+            holders: Vec::new(),
         }
     }
 

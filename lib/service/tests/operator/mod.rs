@@ -109,6 +109,7 @@ impl Operator {
             analytics: Vec::new(),
             shards: 1,
             pool: Vec::new(),
+            holders: Vec::new(),
         };
         change(&mut plan);
         let deployment = &self.settings.deployment.id;
@@ -173,6 +174,7 @@ impl Operator {
                 page: number,
                 pages: count,
                 entries: meters.iter().map(entry).collect(),
+                countersignatures: Vec::new(),
             };
             let topic = topic(number);
             let deployment = &self.settings.deployment.id;

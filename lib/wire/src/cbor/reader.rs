@@ -124,14 +124,6 @@ impl<'a> Reader<'a> {
         item(self).map(Some)
     }
 
-    /// A list that is empty in this version.
-    pub(crate) fn reserved_list(&mut self, field: &'static str) -> Result<(), WireError> {
-        match self.array(field)? {
-            0 => Ok(()),
-            _ => Err(WireError::Reserved { field }),
-        }
-    }
-
     /// A number that has this value in this version.
     pub(crate) fn reserved_uint(
         &mut self,

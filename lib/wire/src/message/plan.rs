@@ -2,11 +2,12 @@
 
 mod areas;
 mod entries;
+mod holders;
 mod layout;
 mod pool;
 mod tariff;
 
-use super::{Limbs, Message};
+use super::{Agreement, Limbs, Message, Terms};
 use crate::FORMAT;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
@@ -18,6 +19,7 @@ use crate::zone::{Zone, ZoneError};
 
 pub use areas::Areas;
 pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
+pub use holders::MAX_AGREEMENTS;
 pub use layout::MAX_EDGES;
 pub use pool::PoolEntry;
 pub use tariff::{
@@ -70,6 +72,8 @@ pub struct Plan {
     pub shards: u16,
     /// The analytics services that share the feeders that no other names. They ascend by (pool, analytics); sealing sorts.
     pub pool: Vec<PoolEntry>,
+    /// The agreements of the holders of mask keys, each after the one that it follows; empty where the operator has them alone.
+    pub holders: Vec<Agreement>,
 }
 
 impl Plan {
@@ -114,11 +118,17 @@ impl Plan {
         Digest::of(&self.to_cbor(Some(&Digest::of(limbs))))
     }
 
-    /// SHA-256 over everything that decides what a report of this setting and epoch means. Masks are bound to it, so a
+    /// SHA-256 over everything that decides what a report of this setting and epoch means, in `window`. Masks are bound to it, so a
     /// report counts under no other setting.
-    pub fn setting_digest(&self, setting: &FeederPlan, epoch: &EpochPlan) -> Digest {
+    pub fn setting_digest(
+        &self,
+        setting: &FeederPlan,
+        epoch: &EpochPlan,
+        window: WindowStart,
+    ) -> Digest {
+        let terms = self.terms_for(window).map(Terms::digest);
         let mut writer = Writer::with_capacity(512);
-        writer.array(8);
+        writer.array(8 + usize::from(terms.is_some()));
         writer.text("cipherwatt/setting");
         writer.uint(FORMAT);
         writer.text(self.deployment.as_str());
@@ -127,6 +137,10 @@ impl Plan {
         self.write_layout(&mut writer);
         setting.write(&mut writer);
         writer.bytes(&epoch.fingerprint);
+        // Nothing where there are no holders, as before there could be.
+        if let Some(terms) = terms {
+            writer.bytes(&terms.0);
+        }
         Digest::of(&writer.into_bytes())
     }
 
@@ -221,7 +235,9 @@ impl Message for Plan {
         writer.list(&sorted.epochs, |writer, epoch| epoch.write(writer));
         writer.list(&sorted.analytics, |writer, entry| entry.write(writer));
         writer.list(&sorted.pool, |writer, entry| entry.write(writer));
-        writer.array(0); // holders
+        writer.list(&sorted.holders, |writer, agreement| {
+            writer.bytes(&agreement.to_bytes());
+        });
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -233,7 +249,7 @@ impl Message for Plan {
         let (layout, histogram_edges_wh) = layout::read(reader)?;
         let (min_meters, min_meters_before) = read_min_meters(reader)?;
         let shards = reader.u16_in(1, MAX_SHARDS, "plan.shards")?;
-        let plan = Self {
+        Ok(Self {
             deployment,
             version,
             valid_until,
@@ -250,9 +266,10 @@ impl Message for Plan {
             analytics: reader.list(MAX_ANALYTICS, "plan.analytics", AnalyticsEntry::read)?,
             shards,
             pool: reader.list(MAX_ANALYTICS, "plan.pool", PoolEntry::read)?,
-        };
-        reader.reserved_list("plan.holders")?;
-        Ok(plan)
+            holders: reader.list(MAX_AGREEMENTS, "plan.holders", |reader| {
+                Agreement::from_bytes(reader.bytes("plan.holders")?)
+            })?,
+        })
     }
 
     fn check(&self) -> Result<(), WireError> {
@@ -277,6 +294,7 @@ impl Message for Plan {
             a.epoch < b.epoch && a.first_window < b.first_window
         })?;
         ascending(&self.analytics, "plan.analytics", |a, b| a.id < b.id)?;
+        holders::check(&self.holders)?;
         self.check_pool()
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::Message;
+use bytes::Bytes;
+
+use super::{MAX_HOLDERS, Message};
 use crate::capacity::CapacityClass;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::contributors::MAX_METER_NUMBER;
@@ -10,6 +12,7 @@ use crate::error::WireError;
 use crate::ids::{FeederId, GatewayId, MeterId};
 use crate::keys::{MaskKey, VerifyingKey};
 use crate::topic::MAX_ROSTER_PAGES;
+use crate::units::Digest;
 
 /// The most entries of a page. With ids of the greatest length a page is below 5 MB.
 pub const MAX_ROSTER_ENTRIES: usize = 16_384;
@@ -47,16 +50,19 @@ pub struct RosterPage {
     pub pages: u16,
     /// The meters of the page. On the wire they ascend by meter without duplicates; sealing sorts.
     pub entries: Vec<RosterEntry>,
+    /// The COSE_Sign1 of each holder's [`Countersignature`](crate::Countersignature) of the entries, where there are holders.
+    pub countersignatures: Vec<Bytes>,
 }
 
-impl Message for RosterPage {
-    const CONTENT_TYPE: &'static str = "cipherwatt/roster";
-    const FIELDS: usize = 5;
+impl RosterPage {
+    /// SHA-256 of the entries' encoding: what holders countersign.
+    pub fn entries_digest(&self) -> Digest {
+        let mut writer = Writer::new();
+        self.write_entries(&mut writer);
+        Digest::of(&writer.into_bytes())
+    }
 
-    fn write(&self, writer: &mut Writer) {
-        writer.uint(self.version);
-        writer.uint(self.page);
-        writer.uint(self.pages);
+    fn write_entries(&self, writer: &mut Writer) {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|entry| &entry.meter);
         writer.list(&entries, |writer, entry| {
@@ -70,7 +76,21 @@ impl Message for RosterPage {
             writer.bytes(entry.mask_key.as_bytes());
             writer.flag(entry.billing);
         });
-        writer.array(0); // countersignatures
+    }
+}
+
+impl Message for RosterPage {
+    const CONTENT_TYPE: &'static str = "cipherwatt/roster";
+    const FIELDS: usize = 5;
+
+    fn write(&self, writer: &mut Writer) {
+        writer.uint(self.version);
+        writer.uint(self.page);
+        writer.uint(self.pages);
+        self.write_entries(writer);
+        writer.list(&self.countersignatures, |writer, signed| {
+            writer.bytes(signed)
+        });
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -90,12 +110,16 @@ impl Message for RosterPage {
                 billing: reader.flag(billing, "roster.billing")?,
             })
         })?;
-        reader.reserved_list("roster.countersignatures")?;
+        let signed = "roster.countersignatures";
+        let countersignatures = reader.list(MAX_HOLDERS, signed, |reader| {
+            reader.bytes(signed).map(Bytes::copy_from_slice)
+        })?;
         Ok(Self {
             version,
             page,
             pages,
             entries,
+            countersignatures,
         })
     }
 

@@ -22,6 +22,19 @@ impl Topics {
             ["roster", page] => Some(Topic::Roster {
                 page: parse_page(page)?,
             }),
+            ["roster", page, "proposed"] => Some(Topic::ProposedRoster {
+                page: parse_page(page)?,
+            }),
+            ["holders", "ask"] => Some(Topic::Ask),
+            ["holder", holder, "answer"] => Some(Topic::HolderAnswer {
+                holder: holder.try_into().ok()?,
+            }),
+            ["holder", holder, "consent"] => Some(Topic::Consent {
+                holder: holder.try_into().ok()?,
+            }),
+            ["holder", holder, "countersignature"] => Some(Topic::Countersignature {
+                holder: holder.try_into().ok()?,
+            }),
             ["shard", shard, "feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
                 shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,

@@ -233,6 +233,7 @@ impl Sample for Plan {
             ],
             shards: 1,
             pool: vec![],
+            holders: Vec::new(),
         }
     }
 
@@ -277,6 +278,7 @@ impl Sample for RosterPage {
                 entry("meter-18", "feeder-2", 0),
                 entry("meter-19", "feeder-2", 3),
             ],
+            countersignatures: Vec::new(),
         }
     }
 

@@ -242,6 +242,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             analytics,
             shards,
             pool,
+            holders: Vec::new(),
         }
     })
 }
@@ -405,6 +406,7 @@ pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {
             page: a.min(b),
             pages: a.max(b) + 1,
             entries,
+            countersignatures: Vec::new(),
         }
     })
 }

@@ -116,6 +116,7 @@ impl RosterBook {
                 page,
                 pages,
                 entries: entries.iter().copied().cloned().collect(),
+                countersignatures: Vec::new(),
             };
             let topic = self.topics.own_roster(&own.gateway, page);
             let (bytes, _) =

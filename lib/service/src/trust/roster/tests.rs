@@ -34,6 +34,7 @@ fn page(number: u16, meters: impl IntoIterator<Item = u32>) -> RosterPage {
         page: number,
         pages: 3,
         entries: meters.into_iter().map(entry).collect(),
+        countersignatures: Vec::new(),
     }
 }
 

@@ -62,6 +62,7 @@ fn plan() -> Plan {
         analytics: vec![entry("rest", &[]), entry("named", &["b"])],
         shards: 1,
         pool: Vec::new(),
+        holders: Vec::new(),
     };
     plan.sort();
     plan
@@ -162,7 +163,7 @@ fn keys_are_cut_from_the_limbs_in_order() {
 fn the_digest_of_a_setting_changes_with_everything_it_binds() {
     let plan = plan();
     let (setting, epoch) = (&plan.feeders[0], &plan.epochs[0]);
-    let mut digests = vec![plan.setting_digest(setting, epoch)];
+    let mut digests = vec![plan.setting_digest(setting, epoch, WindowStart(0))];
     let plan_changes: [fn(&mut Plan); 6] = [
         |plan| plan.deployment = id("e"),
         |plan| plan.interval_s += 1,
@@ -174,7 +175,7 @@ fn the_digest_of_a_setting_changes_with_everything_it_binds() {
     for change in plan_changes {
         let mut changed = plan.clone();
         change(&mut changed);
-        digests.push(changed.setting_digest(setting, epoch));
+        digests.push(changed.setting_digest(setting, epoch, WindowStart(0)));
     }
     let setting_changes: [fn(&mut FeederPlan); 9] = [
         |setting| setting.feeder = id("c"),
@@ -190,11 +191,11 @@ fn the_digest_of_a_setting_changes_with_everything_it_binds() {
     for change in setting_changes {
         let mut changed = setting.clone();
         change(&mut changed);
-        digests.push(plan.setting_digest(&changed, epoch));
+        digests.push(plan.setting_digest(&changed, epoch, WindowStart(0)));
     }
     let mut changed = epoch.clone();
     changed.fingerprint[31] ^= 1;
-    digests.push(plan.setting_digest(setting, &changed));
+    digests.push(plan.setting_digest(setting, &changed, WindowStart(0)));
 
     let count = digests.len();
     digests.sort();

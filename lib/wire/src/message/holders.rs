@@ -1,0 +1,23 @@
+//! Holders of mask keys: what they agreed on, what they consent to, and what they answer.
+//!
+//! - `terms`: who the holders are, how many it takes, and the streams of masks that meters add
+//! - `agreement`: terms that all signed, and that enough of the holders before them closed their windows for
+//! - `setup`: what holders exchange before there is an agreement
+//! - `ask`, `answer`: what the operator asks for and a holder gives · `consent`: that a sum may be opened
+//! - `countersignature`: that a page of the roster is right
+
+mod agreement;
+mod answer;
+mod ask;
+mod consent;
+mod countersignature;
+mod setup;
+mod terms;
+
+pub use agreement::{Acceptance, Agreement, AgreementError, Closing, MAX_AGREEMENT_LEN};
+pub use answer::{AnswerBody, HolderAnswer};
+pub use ask::{Ask, Group, MAX_GROUPS, Step};
+pub use consent::Consent;
+pub use countersignature::Countersignature;
+pub use setup::{Card, Deal, DealtKey, MAX_DEALT};
+pub use terms::{HolderEntry, HolderSet, MAX_HOLDERS, Stream, Terms};

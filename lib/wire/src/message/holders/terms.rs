@@ -1,0 +1,273 @@
+//! The terms of an agreement: who the holders are, and how many of them it takes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::cbor::{Reader, Writer, ascending};
+use crate::error::WireError;
+use crate::grid::WindowStart;
+use crate::ids::{DeploymentId, HolderId};
+use crate::keys::{MaskKey, VerifyingKey};
+use crate::message::Message;
+use crate::units::Digest;
+
+/// The most holders of an agreement.
+pub const MAX_HOLDERS: usize = 5;
+
+/// Holders of an agreement, by their places in it, from 0.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HolderSet(u8);
+
+impl HolderSet {
+    /// Those at these places; a place beyond the last possible one is left out.
+    pub fn of(places: impl IntoIterator<Item = usize>) -> Self {
+        let bits = places.into_iter().filter(|place| *place < MAX_HOLDERS);
+        Self(bits.fold(0, |set, place| set | 1 << place))
+    }
+
+    /// Whether the holder at `place` is one of them.
+    pub const fn contains(self, place: usize) -> bool {
+        place < MAX_HOLDERS && self.0 >> place & 1 == 1
+    }
+
+    /// How many they are.
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Their places, ascending.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_HOLDERS).filter(move |place| self.contains(*place))
+    }
+
+    /// As bits, from the lowest.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, WireError> {
+        reader.u8(field).map(Self)
+    }
+
+    /// Every set of `size` of the first `n` places, in ascending order.
+    pub fn all_of(size: usize, n: usize) -> impl Iterator<Item = Self> {
+        let sets = (0..1u8 << n.min(MAX_HOLDERS)).map(Self);
+        sets.filter(move |set| set.len() == size)
+    }
+}
+
+impl fmt::Debug for HolderSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// A holder of mask keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HolderEntry {
+    /// Its name.
+    pub id: HolderId,
+    /// What it signs with.
+    pub key: VerifyingKey,
+}
+
+/// A mask key that all holders share but those who are `absent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Who does not have it: one fewer than the threshold.
+    pub absent: HolderSet,
+    /// Its public half, which meters agree their masks with.
+    pub key: MaskKey,
+}
+
+/// What holders agree on. Not signed itself: [`Acceptance`](super::Acceptance) and [`Closing`](super::Closing) name its
+/// [digest](Terms::digest).
+///
+/// A meter adds one mask for each stream. A stream is unknown to one fewer than `threshold` holders, so that any `threshold` of them
+/// have all streams, and fewer never do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Which agreement of the deployment this is, from 1.
+    pub generation: u32,
+    /// The first window that it holds for.
+    pub from: WindowStart,
+    /// The digest of the terms before these; none for the first.
+    pub previous: Option<Digest>,
+    /// How many holders together have every stream: 2 to all.
+    pub threshold: u8,
+    /// How many have to consent before one answers: `threshold` to all.
+    pub consents: u8,
+    /// The holders, ascending by id. Their places count from 0.
+    pub holders: Vec<HolderEntry>,
+    /// The streams: one for each set of `threshold` − 1 holders, ascending.
+    pub streams: Vec<Stream>,
+}
+
+impl Terms {
+    /// SHA-256 of the array.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_cbor(None))
+    }
+
+    /// The place of a holder.
+    pub fn place(&self, id: &HolderId) -> Option<usize> {
+        self.holders.iter().position(|holder| holder.id == *id)
+    }
+
+    /// The streams that the holder at `place` has, by their own places.
+    pub fn streams_of(&self, place: usize) -> impl Iterator<Item = usize> {
+        let streams = self.streams.iter().enumerate();
+        streams.filter_map(move |(index, stream)| (!stream.absent.contains(place)).then_some(index))
+    }
+
+    /// Whether two sums with a meter in common can both get their consents only where `threshold` holders consented to both:
+    /// 2·`consents` − holders ≥ `threshold`.
+    pub fn is_strong(&self) -> bool {
+        2 * usize::from(self.consents) >= self.holders.len() + usize::from(self.threshold)
+    }
+
+    /// Its numbers as they are written in totals: `2of4`, with the consents where they are fewer than is safe.
+    pub fn name(&self) -> String {
+        let (threshold, holders) = (self.threshold, self.holders.len());
+        match self.is_strong() {
+            true => format!("{threshold}of{holders}"),
+            false => format!("{threshold}of{holders}, weak: {} consents", self.consents),
+        }
+    }
+
+    fn out_of_range(field: &'static str, value: u8, min: u8, max: usize) -> WireError {
+        WireError::OutOfRange {
+            field,
+            value: value.into(),
+            min: min.into(),
+            max: max as i128,
+        }
+    }
+}
+
+impl Message for Terms {
+    const CONTENT_TYPE: &'static str = "cipherwatt/terms";
+    const FIELDS: usize = 8;
+
+    fn write(&self, writer: &mut Writer) {
+        writer.text(self.deployment.as_str());
+        writer.uint(self.generation);
+        writer.uint(self.from.0);
+        match &self.previous {
+            Some(digest) => writer.bytes(&digest.0),
+            None => writer.null(),
+        }
+        writer.uint(self.threshold);
+        writer.uint(self.consents);
+        writer.list(&self.holders, |writer, holder| {
+            writer.array(2);
+            writer.text(holder.id.as_str());
+            writer.bytes(holder.key.as_bytes());
+        });
+        writer.list(&self.streams, |writer, stream| {
+            writer.array(2);
+            writer.uint(stream.absent.0);
+            writer.bytes(stream.key.as_bytes());
+        });
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            deployment: reader.id("terms.deployment")?,
+            generation: reader.u32_from(1, "terms.generation")?,
+            from: reader.window("terms.from")?,
+            previous: reader.optional(|r| r.bytes_of("terms.previous").map(Digest))?,
+            threshold: reader.u8("terms.threshold")?,
+            consents: reader.u8("terms.consents")?,
+            holders: reader.list(MAX_HOLDERS, "terms.holders", |reader| {
+                reader.array_of(2, "terms.holder")?;
+                Ok(HolderEntry {
+                    id: reader.id("terms.holder_id")?,
+                    key: reader.checked_key("terms.holder_key")?,
+                })
+            })?,
+            // Of five holders ten sets of two: the most there are of any size.
+            streams: reader.list(10, "terms.streams", |reader| {
+                reader.array_of(2, "terms.stream")?;
+                Ok(Stream {
+                    absent: HolderSet::read(reader, "terms.stream_absent")?,
+                    key: reader.mask_key("terms.stream_key")?,
+                })
+            })?,
+        })
+    }
+
+    fn check(&self) -> Result<(), WireError> {
+        let n = self.holders.len();
+        if n < 2 {
+            return Err(WireError::OutOfRange {
+                field: "terms.holders",
+                value: n as i128,
+                min: 2,
+                max: MAX_HOLDERS as i128,
+            });
+        }
+        let (threshold, consents) = (self.threshold, self.consents);
+        if threshold < 2 || usize::from(threshold) > n {
+            return Err(Self::out_of_range("terms.threshold", threshold, 2, n));
+        }
+        if consents < threshold || usize::from(consents) > n {
+            return Err(Self::out_of_range("terms.consents", consents, threshold, n));
+        }
+        if (self.generation == 1) != self.previous.is_none() {
+            return Err(WireError::TermsChain);
+        }
+        ascending(&self.holders, "terms.holders", |a, b| a.id < b.id)?;
+        let keys: BTreeSet<_> = self.holders.iter().map(|holder| holder.key).collect();
+        let streams: BTreeSet<_> = self.streams.iter().map(|stream| stream.key.0).collect();
+        if keys.len() != n || streams.len() != self.streams.len() {
+            return Err(WireError::TermsKeyTwice);
+        }
+        let expected = HolderSet::all_of(usize::from(threshold) - 1, n);
+        match expected.eq(self.streams.iter().map(|stream| stream.absent)) {
+            true => Ok(()),
+            false => Err(WireError::TermsStreams),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_threshold_of_holders_have_every_stream_and_fewer_never_do() {
+        for n in 2..=MAX_HOLDERS {
+            for threshold in 2..=n {
+                let streams: Vec<_> = HolderSet::all_of(threshold - 1, n).collect();
+                let all_of = |together: HolderSet| {
+                    let has = |absent: &HolderSet| together.iter().any(|at| !absent.contains(at));
+                    streams.iter().all(has)
+                };
+                for size in 1..=n {
+                    let have = HolderSet::all_of(size, n).all(all_of);
+                    let miss = HolderSet::all_of(size, n).all(|together| !all_of(together));
+                    assert_eq!((have, miss), (size >= threshold, size < threshold));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sets_of_places_ascend_and_know_who_is_in_them() {
+        let sets: Vec<_> = HolderSet::all_of(2, 4).collect();
+        assert_eq!(sets.len(), 6);
+        assert!(sets.is_sorted());
+        let set = HolderSet::of([0, 3, 9]);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(format!("{set:?}"), "{0, 3}");
+        assert!(!set.contains(9));
+    }
+}
