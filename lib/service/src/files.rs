@@ -12,7 +12,8 @@ pub(crate) use folders::make_private;
 pub use folders::{give_to_owner_of_folder, make_folder, private_folder, state_folder};
 pub use keys::{
     KeyFileError, SIGNING_KEY, load_or_create_signing_key, load_signing_credential,
-    load_verifying_key, read_credential, read_private, verifying_key_path,
+    load_verifying_key, parse_secret, read_credential, read_private, secret_text,
+    verifying_key_path,
 };
 
 /// Permissions of files that only their owner may read.

@@ -5,7 +5,6 @@ use std::path::Path;
 use masks::MaskSecret;
 use service::files::{self, KeyFileError};
 use wire::KeyEpoch;
-use zeroize::Zeroizing;
 
 /// How the file begins; the number is the version of its format.
 const HEAD: &[u8] = b"cipherwatt mask key 1 ";
@@ -40,13 +39,7 @@ pub(super) fn load(path: &Path) -> Result<MaskSecret, MaskFileError> {
 
 /// The key that `content` of the file at `path` is.
 pub(super) fn parse(content: &[u8], path: &Path) -> Result<MaskSecret, MaskFileError> {
-    let malformed = || KeyFileError::Malformed {
-        path: path.to_owned(),
-    };
-    let digits = content.strip_prefix(HEAD).ok_or_else(malformed)?;
-    let mut secret = Zeroizing::new([0_u8; 32]);
-    hex::decode_to_slice(digits.trim_ascii_end(), secret.as_mut_slice())
-        .map_err(|_| malformed())?;
+    let secret = files::parse_secret(HEAD, content, path)?;
     Ok(MaskSecret::from_bytes(&secret))
 }
 
@@ -54,14 +47,7 @@ pub(super) fn parse(content: &[u8], path: &Path) -> Result<MaskSecret, MaskFileE
 pub(super) fn make(path: &Path) -> Result<MaskSecret, MaskFileError> {
     let secret =
         MaskSecret::generate().map_err(|error| MaskFileError::Randomness(error.to_string()))?;
-    let mut digits = Zeroizing::new([0_u8; 64]);
-    // 32 bytes are 64 digits.
-    let _ = hex::encode_to_slice(secret.to_bytes().as_slice(), digits.as_mut_slice());
-    // With all its capacity from the start, so that no growth leaves a copy behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(HEAD.len() + digits.len() + 1));
-    text.extend_from_slice(HEAD);
-    text.extend_from_slice(digits.as_slice());
-    text.push(b'\n');
+    let text = files::secret_text(HEAD, &secret.to_bytes());
     crate::disk::replace(path, &text)?;
     Ok(secret)
 }

@@ -133,8 +133,7 @@ fn load_or_create(path: &Path) -> Result<SigningKey, KeyFileError> {
         Ok(file) => load(path, file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = SigningKey::generate();
-            let text = Zeroizing::new(hex::encode(*key.to_bytes()) + "\n");
-            create(path, text.as_bytes()).map_err(io)?;
+            create(path, &secret_text(b"", &key.to_bytes())).map_err(io)?;
             // Another process may have been first; what is in the file counts.
             load(path, File::open(path).map_err(io)?)
         }
@@ -148,12 +147,39 @@ fn load(path: &Path, file: File) -> Result<SigningKey, KeyFileError> {
 }
 
 fn parse_signing_key(path: &Path, text: &[u8]) -> Result<SigningKey, KeyFileError> {
-    let malformed = |_| KeyFileError::Malformed {
+    parse_secret(b"", text, path).map(|seed| SigningKey::from_bytes(&seed))
+}
+
+/// The 32 secret bytes in `content`, of the file at `path`: 64 hexadecimal digits after `head`, as [`secret_text`] wrote them.
+///
+/// # Errors
+/// [`KeyFileError::Malformed`].
+pub fn parse_secret(
+    head: &[u8],
+    content: &[u8],
+    path: &Path,
+) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
+    let malformed = || KeyFileError::Malformed {
         path: path.to_owned(),
     };
-    let mut seed = Zeroizing::new([0_u8; 32]);
-    hex::decode_to_slice(text.trim_ascii_end(), seed.as_mut_slice()).map_err(malformed)?;
-    Ok(SigningKey::from_bytes(&seed))
+    let digits = content.strip_prefix(head).ok_or_else(malformed)?;
+    let mut secret = Zeroizing::new([0_u8; 32]);
+    hex::decode_to_slice(digits.trim_ascii_end(), secret.as_mut_slice())
+        .map_err(|_| malformed())?;
+    Ok(secret)
+}
+
+/// The content of a file of 32 secret bytes: `head`, which says what they are, 64 hexadecimal digits, and the end of the line.
+pub fn secret_text(head: &[u8], secret: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    let mut digits = Zeroizing::new([0_u8; 64]);
+    // 32 bytes are 64 digits.
+    let _ = hex::encode_to_slice(secret, digits.as_mut_slice());
+    // With all its capacity from the start, so that no growth leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(head.len() + digits.len() + 1));
+    text.extend_from_slice(head);
+    text.extend_from_slice(digits.as_slice());
+    text.push(b'\n');
+    text
 }
 
 /// The content of a file that only its owner may read; `None` if there is no such file.
