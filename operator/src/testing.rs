@@ -11,8 +11,8 @@ use wire::{
 };
 
 use crate::enrolment::message::tests::signing;
-use crate::plan::members::{Member, Members};
 use crate::release::report::{By, FeederReport, Scale};
+use service::trust::{Member, Members};
 
 /// Hourly intervals, windows of four, one feeder (`feeder-1`, since version 2) and one epoch.
 pub(crate) fn plan() -> Plan {

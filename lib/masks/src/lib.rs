@@ -11,7 +11,7 @@
 //! # Layout
 //! - `secret`: X25519 secrets ([`MaskSecret`])
 //! - `pad`: the key that a meter and a verifier agree on ([`PadKey`]), and its pads
-//! - `sum`: the pads of many meters ([`PadSum`])
+//! - `keys`: those keys of many meters ([`PadKeys`]) · `sum`: the pads of many meters ([`PadSum`])
 //!
 //! # Derivation (version 1)
 //! `‖` joins bytes; integers are little-endian.
@@ -27,10 +27,12 @@
 //! The versions stand in the inputs: another derivation, such as one that adds a post-quantum exchange, shares no key
 //! with this one.
 
+mod keys;
 mod pad;
 mod secret;
 mod sum;
 
+pub use keys::{PadGroup, PadKeys};
 pub use pad::{Label, PadKey, Parties, WeakKey};
 pub use secret::MaskSecret;
 pub use sum::PadSum;

@@ -47,6 +47,12 @@ impl PadSum {
         );
     }
 
+    /// The sum, modulo the modulus.
+    pub fn residues(&self) -> Zeroizing<Vec<u64>> {
+        let residues = self.words.iter().map(|word| word % self.modulus);
+        Zeroizing::new(residues.collect())
+    }
+
     /// Takes the sum off `residues`, modulo the modulus. They are as many as this sum's words and below the modulus.
     pub fn subtract_from(&self, residues: &mut [u64]) {
         debug_assert_eq!(residues.len(), self.words.len());

@@ -10,6 +10,7 @@
 //! - [`mqtt`]: the MQTT 3.1.1 client: back-off, in-order acknowledgements, a publisher that cannot
 //!   deadlock with the inbox.
 //! - [`database`]: what is shown to a database, and by what it is believed.
+//! - [`sums`]: what plan and roster ask of a sum that is to be opened.
 //! - [`trust`]: the plan and the roster that the operator signed, verified, pinned to that operator and cached on disk.
 //! - [`Chain`]: an error with its sources, for a log.
 //! - [`files`]: atomic writes and key files; [`store`]: what stores in one file share.
@@ -28,6 +29,7 @@ pub mod mqtt;
 pub mod process;
 pub mod stop;
 pub mod store;
+pub mod sums;
 pub mod telemetry;
 pub mod trust;
 

@@ -115,6 +115,16 @@ reasons! {
     FewUnbilled = 50 "few_unbilled",
     /// The bill can be larger than its feeder's profile can carry.
     BeyondProfile = 51 "beyond_profile",
+    /// It is under terms, or about a stream of theirs, that the holder has no keys for.
+    UnknownTerms = 52 "unknown_terms",
+    /// The holder has closed the window: it answers nothing of it any more.
+    WindowClosed = 53 "window_closed",
+    /// The holder consented to another sum with one of its meters in the window.
+    ConsentedOtherwise = 54 "consented_otherwise",
+    /// Too few holders consented to it.
+    NotConsented = 55 "not_consented",
+    /// Too few holders countersigned the page of the roster.
+    NotCountersigned = 56 "not_countersigned",
 }
 
 impl Reason {
@@ -216,6 +226,9 @@ impl Reason {
             | Self::AlreadyOpened
             | Self::NotOpened
             | Self::FewUnbilled => true,
+            // A holder's, whose file of keys or whose consent may still come.
+            Self::UnknownTerms | Self::NotConsented | Self::NotCountersigned => false,
+            Self::WindowClosed | Self::ConsentedOtherwise => true,
             // Answers to reports, which no sum gets.
             Self::ReportTooLate | Self::TooManyOpen | Self::SaltTaken => true,
         }
@@ -267,6 +280,9 @@ mod tests {
             "not_ready",
             "overloaded",
             "key_spent",
+            "unknown_terms",
+            "not_consented",
+            "not_countersigned",
         ];
         assert_eq!(labels, expected);
     }

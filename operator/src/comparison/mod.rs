@@ -32,13 +32,13 @@ use crate::error::OperatorError;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::open::Opener;
-use crate::plan::members::Members;
 use crate::release::budget::Budget;
 use crate::release::totals::Totals;
 use crate::setup::folder;
 use ledger::ComparisonLedger;
 pub use ledger::ComparisonLedgerError;
 use result::{Found, Result};
+use service::trust::Members;
 
 /// Work for the thread that compares.
 #[derive(Debug)]

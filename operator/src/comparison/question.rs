@@ -16,11 +16,11 @@ use super::result::Result;
 use super::{Comparer, Prepared, largest, minus, plus};
 use crate::metrics;
 use crate::open::Shown;
-use crate::plan::members::Members;
 use crate::release::answers::Signer;
 use crate::release::opening::Opening;
 use crate::release::rules::{self, Decision, Grounds};
 use crate::setup::latest;
+use service::trust::Members;
 
 /// A message of the evaluator's, with what it is held against.
 #[derive(Debug)]

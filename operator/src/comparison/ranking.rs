@@ -16,7 +16,7 @@ use super::result::Result;
 use super::{Comparer, Prepared, largest};
 use crate::disk::{self, JsonFileError};
 use crate::open::Masks;
-use crate::plan::members::Members;
+use service::trust::Members;
 
 /// `operator ask max` or `min`, left for the running operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use wire::{FeederId, Topic};
 use super::{EventLoop, WaitingSum};
 use crate::comparison::Work as Comparing;
 use crate::metrics;
-use crate::plan::members::Members;
 use crate::release::take_result::{Job, Work};
+use service::trust::Members;
 
 impl EventLoop {
     /// Acts on a message and acknowledges it, or returns the sum in it.

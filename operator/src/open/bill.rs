@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::under::{At, Under};
 use super::{Check, NotOpened, Opener};
-use crate::plan::members::Members;
 use crate::release::ledger::Spent;
+use service::trust::Members;
 
 /// A bill without its masks. What it says is not looked at yet.
 pub(crate) struct UnmaskedBill {

@@ -37,9 +37,9 @@ use zeroize::Zeroizing;
 
 use crate::keys::keyring::Keyring;
 use crate::keys::pads::PadKeys;
-use crate::plan::members::Members;
 use crate::release::ledger::Spent;
 use checks::ChecksOpener;
+use service::trust::Members;
 pub(crate) use shown::{Masks, Shown};
 use under::{At, Under};
 

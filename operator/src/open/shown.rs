@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::under::At;
 use super::{Check, Opener};
-use crate::plan::members::Members;
+use service::trust::Members;
 
 /// The masks on a sum, added up.
 pub(crate) struct Masks {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
 use crate::keys::pads::{FeederPads, PadKeys};
 use crate::plan::feeder_setting::encoding;
-use crate::plan::members::Members;
+use service::trust::Members;
 
 /// Which reports are opened.
 #[derive(Clone, Copy)]

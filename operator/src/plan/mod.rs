@@ -5,7 +5,6 @@ pub(crate) mod book;
 mod earlier;
 pub(crate) mod error;
 pub(crate) mod feeder_setting;
-pub(crate) mod members;
 mod min_meters;
 pub(crate) mod publish;
 pub(crate) mod reference;

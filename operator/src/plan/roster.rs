@@ -21,7 +21,7 @@ use wire::{
 };
 
 use self::own::OwnRosters;
-use super::members::{Member, Members};
+use service::trust::{Member, Members};
 
 /// Every meter of the deployment.
 pub(crate) struct RosterBook {

@@ -20,16 +20,13 @@ mod rest;
 
 use std::sync::Arc;
 
-use release::{Answer, Kind, Level, Withheld};
-use service::failpoint;
-use wire::{ContributorSet, FeederId, FeederPlan, Plan, Reason, ShareRef, Sum, UnixMillis};
+use release::{Answer, Level};
+use service::sums::{self, TOTALS, reason_of};
+use service::trust::Members;
+use wire::{ContributorSet, FeederId, Plan, Reason, Sum, UnixMillis};
 
 use super::opening::{Opening, Stage};
-use crate::plan::members::Members;
 pub(crate) use rest::{Rests, judge_rest};
-
-/// The one kind of answer so far: totals, with or without squares.
-const TOTALS: Kind = Kind(0);
 
 /// What to do with a sum whose signature holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +92,8 @@ pub(crate) fn judge(
         Some(same) if same.stage == Stage::Spent && same.content == asked.content => {}
         Some(_) => return Decision::Reject(Reason::AlreadyOpened),
     }
-    let checked = check(sum, grounds)
+    let checked = grounds
+        .check(sum)
         .and_then(|()| check_release(window, sum, grounds))
         .and_then(|()| check_part(window, sum, grounds.plan.min_meters));
     match checked {
@@ -130,53 +128,13 @@ fn again(same: &Opening, asked: &Opening, window: &[Opening]) -> Option<Decision
     }
 }
 
-/// What the plan and the roster ask.
-fn check(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
-    check_window(sum, grounds)?;
-    let mut shares = sum.shares();
-    shares.try_for_each(|share| check_share(sum, &share, grounds))
-}
-
-fn check_window(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
-    let plan = grounds.plan;
-    check_epoch(sum, plan)?;
-    let grid = plan.grid().map_err(|_| Reason::NotReady)?;
-    if !grid.is_aligned(sum.window) {
-        return Err(Reason::MisalignedWindow);
-    }
-    let is_early = grid.window_end(sum.window).0.saturating_mul(1000) > grounds.latest_end.0;
-    if is_early && !failpoint::sabotaged("window_clock") {
-        return Err(Reason::ReportTooEarly);
-    }
-    Ok(())
-}
-
-fn check_share(sum: &Sum, share: &ShareRef<'_>, grounds: &Grounds<'_>) -> Result<(), Reason> {
-    let plan = grounds.plan;
-    let feeder = setting(plan, share.feeder, sum)?;
-    if share.plan_version > plan.version {
-        return Err(Reason::UnknownPlan);
-    }
-    if share.plan_version != feeder.since {
-        return Err(Reason::OutdatedConfig);
-    }
-    if sum.contributors() > feeder.max_meters {
-        return Err(Reason::BatchFull);
-    }
-    let members = grounds.members_of(sum, share.feeder)?;
-    let mut numbers = share.set.iter();
-    match numbers.all(|number| members.is_in(number, sum.window)) {
-        true => Ok(()),
-        false => Err(Reason::UnknownMeter),
-    }
-}
-
-/// The setting of a feeder for the window of a sum.
-fn setting<'p>(plan: &'p Plan, feeder: &FeederId, sum: &Sum) -> Result<&'p FeederPlan, Reason> {
-    plan.feeder(feeder, sum.window).ok_or(Reason::UnknownFeeder)
-}
-
 impl<'a> Grounds<'a> {
+    /// What the plan and the roster ask.
+    fn check(&self, sum: &Sum) -> Result<(), Reason> {
+        let members_of = |feeder: &FeederId| self.members_of(sum, feeder);
+        sums::check(sum, self.plan, self.latest_end, members_of)
+    }
+
     fn members_of(&self, sum: &Sum, feeder: &FeederId) -> Result<&'a Members, Reason> {
         if *feeder == sum.feeder {
             return Ok(self.members);
@@ -205,10 +163,7 @@ fn check_release(window: &[Opening], sum: &Sum, grounds: &Grounds<'_>) -> Result
         set,
     };
     let opened: Vec<_> = sets.into_iter().map(answer).collect();
-    let capacity_of = |number| {
-        let member = grounds.members.get(number);
-        member.map_or(0, |member| member.capacity.watts().0)
-    };
+    let capacity_of = |number| sums::capacity_w(grounds.members, number);
     let late = sum.replaces.is_none() && is_late(&others, &sum.feeder, sum, grounds.plan);
     let decision = (grounds.release).judge(&answer(&sum.set), late, &opened, capacity_of);
     decision.released().map_err(reason_of)
@@ -223,18 +178,6 @@ fn is_late(others: &[&Opening], feeder: &FeederId, sum: &Sum, plan: &Plan) -> bo
     let is_before =
         |other: &&Opening| other.replaces.is_none() && other.epoch == sum.epoch && has_room(other);
     others.iter().any(is_before)
-}
-
-/// The reason on the wire for what the rules of release withhold.
-pub(super) fn reason_of(withheld: Withheld) -> Reason {
-    match withheld {
-        Withheld::TooFew { .. } => Reason::MinMeters,
-        Withheld::Late { .. } => Reason::BatchCollected,
-        Withheld::Known | Withheld::Overlaps | Withheld::Difference { .. } => Reason::AlreadyOpened,
-        Withheld::Dominated => Reason::Dominated,
-        Withheld::FewUnbilled { .. } => Reason::FewUnbilled,
-        Withheld::FewIntervals { .. } => Reason::FewIntervals,
-    }
 }
 
 /// Whether a sum that replaces another is of one group of it, of which no other part was opened.
@@ -259,23 +202,6 @@ fn check_part(window: &[Opening], sum: &Sum, min_meters: u32) -> Result<(), Reas
         true => Err(Reason::AlreadyOpened),
         false => Ok(()),
     }
-}
-
-/// A window's sum is of the window's epoch or of an older one. Reports that analytics added before it heard of a new epoch
-/// have been answered and are in this sum alone, so refusing it would lose them; that it is read with an old key
-/// discloses nothing, because its reports were sealed with that key. Nobody was told to use an epoch newer than the window's.
-fn check_epoch(sum: &Sum, plan: &Plan) -> Result<(), Reason> {
-    let newest = plan.epochs.last().map(|epoch| epoch.epoch);
-    if newest.is_none_or(|newest| sum.epoch > newest) {
-        return Err(Reason::UnknownEpoch);
-    }
-    let allowed = match (plan.epoch_for(sum.window), plan.epochs.first()) {
-        (Some(governing), _) => sum.epoch <= governing.epoch,
-        // The window's epoch has left the plan.
-        (None, Some(first)) => sum.epoch < first.epoch,
-        (None, None) => false,
-    };
-    allowed.then_some(()).ok_or(Reason::WrongEpoch)
 }
 
 #[cfg(test)]

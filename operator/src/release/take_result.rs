@@ -8,13 +8,13 @@ use service::trust::MinMeters;
 use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
-use crate::plan::members::Members;
 use crate::publish::published::Published;
 use crate::release::bills::BillResult;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};
 use crate::search::found::Found;
 use crate::search::searched::Searched;
+use service::trust::Members;
 
 /// What the thread that takes sums is given.
 #[derive(Debug)]

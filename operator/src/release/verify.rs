@@ -1,5 +1,6 @@
 //! Who sent a sum.
 
+use service::sums;
 use wire::{DeploymentId, Opened, Part, Reason, Sum, Topics, WindowStart};
 
 use super::take_result::Job;
@@ -21,11 +22,8 @@ pub(super) fn verify(
     if claimed.feeder != job.feeder {
         return Err((window, Reason::WrongTopic));
     }
-    // The rest of an area comes from the service of all its feeders.
-    let key = |feeder| job.plan.key_for(feeder, &claimed.analytics);
-    let is_of_all = claimed.shares().all(|share| key(share.feeder).is_some());
-    let key = key(&job.feeder).filter(|_| is_of_all);
-    let key = *key.ok_or((window, Reason::UnknownAnalytics))?;
+    let key = sums::sender_key(claimed, &job.plan);
+    let key = *key.map_err(|reason| (window, reason))?;
     let topic = topics.sum(job.plan.shard(&job.feeder), &job.feeder);
     let mut opened = unverified
         .verify(deployment, &topic, &key)

@@ -9,7 +9,7 @@ use wire::{DeploymentId, Digest, MeterId, Opened, Plan, Report, Salt, Sum, Topic
 
 use super::book::SearchOn;
 use crate::plan::feeder_setting::encoding;
-use crate::plan::members::Members;
+use service::trust::Members;
 
 /// A sum that did not open, with what it was judged by.
 #[derive(Clone, Debug)]

@@ -17,9 +17,9 @@ use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
 use crate::keys::keyring::{FIRST_EPOCH, Keyring};
 use crate::plan::book::PlanBook;
 use crate::plan::feeder_setting::encoding;
-use crate::plan::members::{Member, Members};
 use crate::plan::settings::PlanSettings;
 use crate::plan::term::Term;
+use service::trust::{Member, Members};
 
 /// Drops no bits.
 static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]);

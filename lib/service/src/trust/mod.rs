@@ -2,6 +2,7 @@
 //!
 //! - [`PlanKeeper`] and [`RosterKeeper`] hold the newest of each. Both take the messages of their topics and say what an
 //!   accepted one changed, or why one was refused.
+//! - [`Members`]: the meters of a feeder by their number
 //! - `renewal`: until when the plan is valid · [`MinMeters`]: the minimum group, window by window
 //! - `waiting`: what is said while there is no plan · `advice`: what to do about a meter that is not enrolled
 //! - `pin`: which operator a process trusts.
@@ -10,6 +11,7 @@ mod advice;
 mod cache;
 mod error;
 mod held;
+mod members;
 mod min_meters;
 mod pin;
 mod plan;
@@ -21,6 +23,7 @@ pub use advice::advice;
 pub(crate) use cache::ASIDE;
 pub use error::{KeepError, Refused};
 pub use held::HeldPlan;
+pub use members::{Member, Members};
 pub use min_meters::{MinMeters, first_window_after};
 pub use plan::PlanKeeper;
 pub(crate) use roster::CACHES as ROSTER_CACHES;

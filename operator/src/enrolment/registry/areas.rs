@@ -9,7 +9,7 @@ use wire::{FeederId, Sum, UnixSeconds};
 use super::Registry;
 use super::demand::Demand;
 use crate::metrics;
-use crate::plan::members::Members;
+use service::trust::Members;
 
 impl Registry {
     /// Gives feeders the areas of the configuration.

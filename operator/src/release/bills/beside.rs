@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use release::{Answer, Kind, Level, Rules};
 use wire::{AreaId, Areas, Bill, ContributorSet, FeederId, Reason, Sum, WindowStart};
 
-use crate::plan::members::{Member, Members};
 use crate::release::ledger::LedgerError;
 use crate::release::opening::{Opening, Stage};
-use crate::release::rules::{Decision, reason_of};
+use crate::release::rules::Decision;
 use crate::release::take_result::Job;
 use crate::release::take_sums::SumTaker;
+use service::sums::reason_of;
+use service::trust::{Member, Members};
 
 /// One feeder's meters in the rest of an area.
 struct Share<'a> {

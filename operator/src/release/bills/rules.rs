@@ -3,9 +3,9 @@
 use wire::{Bill, Digest, Grid, Plan, Reason, Tariff, UnixMillis, WindowStart};
 
 use super::report::{BillStage, Period};
-use crate::plan::members::{Member, Members};
 use crate::release::ledger::BillRow;
-use crate::release::rules::reason_of;
+use service::sums::reason_of;
+use service::trust::{Member, Members};
 
 /// What to do with a bill whose signature holds.
 pub(super) enum Decision {

@@ -4,12 +4,10 @@
 //! feeder's share is late. Beyond that its feeders are in the area by the settings of the window, have one scale, and an
 //! area has one rest in a window and key epoch: who comes later than that is late, as on a feeder.
 
-use std::collections::BTreeSet;
+use service::sums;
+use wire::{FeederId, Reason, Rest, Sum};
 
-use release::{Answer, Level};
-use wire::{Areas, FeederPlan, Reason, Rest, Sum};
-
-use super::{Decision, Grounds, TOTALS, check, is_late, reason_of, setting};
+use super::{Decision, Grounds, is_late};
 use crate::release::opening::{Opening, Stage};
 
 /// What the rest of an area is held against, beyond the grounds of every sum.
@@ -41,31 +39,16 @@ pub(crate) fn judge_rest(
         Some(_) => return Decision::Reject(Reason::AlreadyOpened),
         None => {}
     }
-    let checked = check_areas(sum, rest, grounds)
-        .and_then(|()| check(sum, grounds))
+    let members_of = |feeder: &FeederId| grounds.members_of(sum, feeder);
+    let checked = sums::check_areas(sum, rest, grounds.plan)
+        .and_then(|()| grounds.check(sum))
         .and_then(|()| check_shares(rests, sum, asked, grounds))
-        .and_then(|()| check_group(sum, grounds));
+        .and_then(|()| sums::check_group(sum, &grounds.release, members_of));
     match checked {
         Err(reason) => Decision::Reject(reason),
         Ok(()) if !grounds.has_refusals => Decision::Reject(Reason::KeySpent),
         Ok(()) => Decision::Open,
     }
-}
-
-/// Every feeder is in the area, and all have one scale.
-fn check_areas(sum: &Sum, rest: &Rest, grounds: &Grounds<'_>) -> Result<(), Reason> {
-    let mut scale: Option<&FeederPlan> = None;
-    for share in sum.shares() {
-        let setting = setting(grounds.plan, share.feeder, sum)?;
-        let mut areas = setting.areas.iter().flat_map(Areas::iter);
-        if !areas.any(|area| *area == rest.area) {
-            return Err(Reason::WrongFeeder);
-        }
-        if !setting.has_scale_of(scale.get_or_insert(setting)) {
-            return Err(Reason::ProfileMismatch);
-        }
-    }
-    Ok(())
 }
 
 /// Nobody in it is in another sum, and nobody is late.
@@ -102,26 +85,4 @@ fn check_shares(
         true => Err(Reason::BatchCollected),
         false => Ok(()),
     }
-}
-
-/// The minimum group and the rule on large meters, over all feeders. It is disjoint from all that was opened.
-fn check_group(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
-    let mut capacities = Vec::with_capacity(sum.contributors() as usize);
-    for share in sum.shares() {
-        let members = grounds.members_of(sum, share.feeder)?;
-        let capacity = |number| {
-            let member = members.get(number);
-            member.map_or(0, |member| member.capacity.watts().0)
-        };
-        capacities.extend(share.set.iter().map(capacity));
-    }
-    let set: BTreeSet<usize> = (0..capacities.len()).collect();
-    let answer = Answer {
-        level: Level::Feeder,
-        kind: TOTALS,
-        set: &set,
-    };
-    let capacity_of = |meter: usize| capacities[meter];
-    let decision = grounds.release.judge(&answer, false, &[], capacity_of);
-    decision.released().map_err(reason_of)
 }
