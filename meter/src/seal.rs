@@ -17,6 +17,7 @@ use service::failpoint;
 use service::trust::{HeldPlan, MinMeters};
 use wire::{
     DeploymentId, EpochPlan, FeederPlan, GatewayId, Grid, Plan, Report, Salt, Topics, UnixMillis,
+    WindowStart,
 };
 
 use crate::batch::Batch;
@@ -26,10 +27,12 @@ use crate::outbox::Sealed;
 
 mod encryption;
 mod error;
+mod streams;
 
 use encryption::Encryption;
 pub(crate) use encryption::{known_answers, unsupported};
 pub(crate) use error::SealError;
+use streams::Streams;
 
 /// Who reports, and where to.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub(crate) struct Origin {
     pub(crate) sealer: SealerKind,
     /// The least minimum group of a window that is sealed.
     pub(crate) min_meters_floor: u32,
+    /// The configuration says who holds mask keys.
+    pub(crate) pins_holders: bool,
 }
 
 /// A key epoch: its public key, and what it shares with each meter, once it was needed.
@@ -58,6 +63,7 @@ pub(crate) struct Sealer {
     held: Arc<HeldPlan>,
     min_meters: MinMeters,
     epochs: Vec<Epoch>,
+    streams: Vec<Streams>,
 }
 
 impl Sealer {
@@ -92,7 +98,11 @@ impl Sealer {
             }
             epochs.push(epoch);
         }
+        let terms = held.plan.holders.iter().map(|agreement| &agreement.terms);
         Ok(Self {
+            streams: terms
+                .map(|terms| Streams::new(terms, origin.members.len()))
+                .collect(),
             min_meters: MinMeters::of_plan(&held.plan),
             origin,
             held,
@@ -122,6 +132,9 @@ impl Sealer {
         let pad = epoch.pad_key(&self.origin, batch.meter)?;
         if !failpoint::sabotaged("masks") {
             pad.add(&label, RING.modulus, &mut plaintext);
+        }
+        if let Some(streams) = self.streams_of(batch.window)? {
+            streams.add(&self.origin, batch.meter, &label, &mut plaintext)?;
         }
         let encoded = Instant::now();
         let limbs = epoch.key.encrypt(encoding.profile, &plaintext)?;
@@ -195,6 +208,16 @@ impl Sealer {
             epochs.find(|epoch| epoch.plan.epoch == governing.epoch)
         });
         Ok((setting, epoch.ok_or(SealError::NoEpoch(batch.window))?))
+    }
+
+    /// The holders' streams of a window.
+    fn streams_of(&self, window: WindowStart) -> Result<Option<&Streams>, SealError> {
+        let streams = self.streams.iter().rfind(|streams| streams.from <= window);
+        // Whoever pins holders seals nothing without them, whatever the plan says of the window.
+        match streams.is_none() && self.origin.pins_holders {
+            true => Err(SealError::NoHolders(window)),
+            false => Ok(streams),
+        }
     }
 
     /// Whether the plan asks for another report than `sealed`: other keys, or another scale.

@@ -14,6 +14,7 @@ mod comparisons;
 mod echo;
 mod egress;
 mod epochs;
+mod holders;
 mod publishing;
 mod receive;
 mod say;
@@ -37,6 +38,7 @@ use crate::enrolment::handler::EnrolmentHandler;
 use crate::enrolment::registry::Registry;
 use crate::error::OperatorError;
 use crate::event::{Event, Observer};
+use crate::holders::desk::HolderDesk;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::publish::{Item, Schedule};
@@ -91,6 +93,7 @@ pub(crate) struct EventLoop {
     comparisons: Desk,
     rankings: RankInbox,
     suspects: Suspects,
+    holders: HolderDesk,
     releases: usize,
     feeders: metrics::Feeders,
     /// Windows released before this start, until the observer is told.
@@ -135,6 +138,7 @@ impl EventLoop {
             comparisons,
             rankings: RankInbox::new(&folder(settings)),
             suspects: Suspects::default(),
+            holders: HolderDesk::new(settings, topics.clone(), keyring.clone()),
             rotation: Rotation::new(settings, released, clock),
             topics,
             enrolment,
@@ -226,6 +230,16 @@ impl EventLoop {
                 }
                 answer = egress.late(&mut self.searches) => egress.send(answer?).await?,
                 answer = egress.compared(&mut self.comparisons) => egress.send(answer?).await?,
+                room = egress.room(), if self.holders.has_questions() => {
+                    room?;
+                    egress.send(Outgoing::answers(self.holders.take_questions(), false)).await?;
+                }
+                place = jobs.reserve(), if self.holders.has_ready() => {
+                    let place = place.map_err(|_| OperatorError::SumTaker)?;
+                    if let Some(job) = self.holders.next_ready() {
+                        place.send(Work::Take(job));
+                    }
+                }
                 room = egress.room(), if is_publishing => {
                     room?;
                     self.publish_next(egress).await?;
@@ -264,6 +278,7 @@ impl EventLoop {
     }
 
     fn tick(&mut self) {
+        self.holders.tick(Instant::now());
         self.echo.look(self.publisher.is_connected());
         if !self.leaving.is_empty() {
             if !self.publisher.is_connected() {
@@ -274,6 +289,7 @@ impl EventLoop {
         }
         self.enrolment.apply_departures(&mut self.schedule);
         self.enrolment.apply_approved(&mut self.schedule);
+        self.say_who_is_awaited();
         self.say_what_is_missing();
         self.rotate();
         self.compare();

@@ -28,6 +28,7 @@ mod enrolment;
 mod error;
 mod event;
 mod event_loop;
+mod holders;
 pub mod init;
 mod keys;
 pub mod learn;

@@ -3,6 +3,7 @@
 mod bills;
 mod comparison;
 mod feeders;
+mod holders;
 mod load;
 mod noise;
 mod search;
@@ -18,6 +19,10 @@ use bills::{BILLS, BILLS_REJECTED};
 pub(crate) use bills::{bill_rejected, billed};
 pub(crate) use comparison::{answered, compared, rejected as comparison_rejected};
 pub(crate) use feeders::Feeders;
+pub(crate) use holders::{
+    holder_refused, holder_rejected, holders_asked, holders_away, holders_differ,
+    holders_suspected, holders_waiting, pages_uncountersigned,
+};
 pub(crate) use noise::{budget, noisy};
 pub(crate) use search::{out_of_service, searched};
 
@@ -142,6 +147,7 @@ pub(crate) fn register(export_load: bool) {
         register::counters(name, help, "reason", reasons);
     }
     search::register();
+    holders::register();
     comparison::register();
     noise::register();
     for (name, help) in GAUGES {

@@ -21,6 +21,7 @@ use crate::enrolment::registry::{Limits, Registry};
 use crate::error::OperatorError;
 use crate::event::{Event, Observer};
 use crate::event_loop::{EventLoop, Opened};
+use crate::holders::agreements;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::book::PlanBook;
@@ -91,8 +92,10 @@ pub async fn run(
         topics.of(&Topic::Bits),
         topics.bill_filter(),
     ];
+    let of_holders = topics.holder_filters();
     let subscriptions = subscriptions
         .into_iter()
+        .chain(of_holders)
         .map(|filter| (filter, QoS::AtLeastOnce))
         .collect();
     let client_id = mqtt::Client::Operator.id(&settings.deployment);
@@ -207,6 +210,8 @@ fn open_registry(
         min_meters: settings.plan.minimum_group(),
         term: Term(settings.operator.plan_valid_for),
         latest: latest(&clock, settings.analytics.future_tolerance),
+        holders: agreements::read(&settings.holders.agreements, &settings.deployment.id)
+            .map_err(PlanError::from)?,
     };
     let limits = Limits {
         interval_s: plan_settings.interval_s,

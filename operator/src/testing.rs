@@ -108,6 +108,7 @@ pub(crate) fn by() -> By {
 /// Hours in whole Wh, with bins up to 100 and 200 Wh, of a feeder of 50.
 pub(crate) fn scale() -> Scale {
     Scale {
+        holders: None,
         interval_s: 3600,
         intervals: u16::MAX,
         quantum_wh: 1,

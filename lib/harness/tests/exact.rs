@@ -113,6 +113,7 @@ impl Feeder {
         let id: FeederId = "feeder-1".parse().unwrap();
         let window = WindowStart(START.0);
         let scale = Scale {
+            holders: None,
             interval_s: 3600,
             intervals: BATCH,
             quantum_wh: self.encoding.quantum_wh,

@@ -125,6 +125,8 @@ reasons! {
     NotConsented = 55 "not_consented",
     /// Too few holders countersigned the page of the roster.
     NotCountersigned = 56 "not_countersigned",
+    /// The terms of the window have no such holder.
+    UnknownHolder = 57 "unknown_holder",
 }
 
 impl Reason {
@@ -227,7 +229,10 @@ impl Reason {
             | Self::NotOpened
             | Self::FewUnbilled => true,
             // A holder's, whose file of keys or whose consent may still come.
-            Self::UnknownTerms | Self::NotConsented | Self::NotCountersigned => false,
+            Self::UnknownTerms
+            | Self::UnknownHolder
+            | Self::NotConsented
+            | Self::NotCountersigned => false,
             Self::WindowClosed | Self::ConsentedOtherwise => true,
             // Answers to reports, which no sum gets.
             Self::ReportTooLate | Self::TooManyOpen | Self::SaltTaken => true,
@@ -283,6 +288,7 @@ mod tests {
             "unknown_terms",
             "not_consented",
             "not_countersigned",
+            "unknown_holder",
         ];
         assert_eq!(labels, expected);
     }

@@ -112,6 +112,7 @@ impl Gateway {
                 Err(
                     error @ (SealError::NoEpoch(_)
                     | SealError::NoFeeder(_)
+                    | SealError::NoHolders(_)
                     | SealError::OtherGrid(_)),
                 ) => {
                     warn_limited!("{error}: waiting for a plan that does");

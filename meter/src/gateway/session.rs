@@ -146,6 +146,7 @@ impl Gateway {
             members: self.fleet.members.clone(),
             sealer: self.settings.meter.sealer,
             min_meters_floor: self.settings.meter.min_meters_floor,
+            pins_holders: !self.settings.holders.pinned.is_empty(),
         };
         let sealer = Sealer::new(origin, held.clone())?;
         tracing::info!(version = %held.plan.version, "plan taken");

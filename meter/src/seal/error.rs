@@ -21,6 +21,18 @@ pub enum SealError {
         min_meters: u32,
         floor: u32,
     },
+    /// The plan has no holders of mask keys for the window, and this gateway pins some.
+    #[error(
+        "the plan has no holders of mask keys for window {0}, and holders.pinned names some: nothing is sealed for a window before \
+         their agreement"
+    )]
+    NoHolders(WindowStart),
+    /// Pads cannot be agreed with a stream's key.
+    #[error("the plan cannot be used: a mask key of the holders' agreement {generation} is weak")]
+    WeakStreamKey {
+        generation: u32,
+        source: masks::WeakKey,
+    },
     /// The batch was made for other intervals than the plan's.
     #[error("the plan has no window {0} of as many intervals")]
     OtherGrid(WindowStart),

@@ -93,6 +93,7 @@ impl World {
             members: fleet.members.clone(),
             sealer: SealerKind::Native,
             min_meters_floor: 2,
+            pins_holders: false,
         };
         let key = self.secret.public_key().as_packed().to_vec();
         Sealer::new(origin, Arc::new(HeldPlan::new(plan, key).unwrap()))

@@ -1,6 +1,7 @@
 //! Telling what became of a sum: to whoever released it, the observer, the metrics and the log.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use wire::{FeederId, MeterId, Part, Reason, Sum, WindowStart};
 
 use super::EventLoop;
@@ -79,6 +80,10 @@ impl EventLoop {
                 say::rejected(&feeder, window, reason);
                 self.tell_rejected(feeder, window, reason);
                 message.into_iter().collect()
+            }
+            TakeResult::NeedsHolders(needed) => {
+                self.holders.ask(*needed, Instant::now());
+                Vec::new()
             }
             TakeResult::Deferred => Vec::new(),
         }

@@ -21,11 +21,12 @@ impl EventLoop {
     /// Makes what is due durable and lets it leave.
     pub(super) fn begin_publishing(&mut self) {
         let extent = self.enrolment.registry.roster.extent();
-        let items = self.schedule.take(extent, Instant::now());
+        let mut items = self.schedule.take(extent, Instant::now());
         if items.is_empty() {
             return;
         }
         if self.enrolment.save() && self.publisher.is_connected() {
+            self.hold_roster(&mut items);
             self.leaving.extend(items);
         } else {
             self.schedule.postpone(items, Instant::now());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use service::mqtt::{Inbox, Incoming};
+use tokio::time::Instant;
 use wire::{FeederId, Topic};
 
 use super::{EventLoop, WaitingSum};
@@ -35,6 +36,13 @@ impl EventLoop {
             Some(Topic::Bits) => self
                 .comparisons
                 .give(Comparing::Bits(message.payload.clone())),
+            Some(topic @ (Topic::HolderAnswer { .. } | Topic::Consent { .. })) => {
+                self.holders
+                    .receive(&topic, &message.payload, Instant::now());
+            }
+            Some(Topic::Countersignature { holder }) => {
+                self.countersigned(&holder, &message.payload);
+            }
             Some(Topic::Plan) => self.echo.came(&message.payload),
             _ => {
                 tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");
@@ -59,6 +67,7 @@ impl EventLoop {
             others,
             payload: message.payload.clone(),
             feeder,
+            masks: None,
         }
     }
 }

@@ -35,6 +35,7 @@ use service::failpoint;
 use wire::{DeploymentId, FeederId, Opened, Plan, Reason, Sum};
 use zeroize::Zeroizing;
 
+use crate::holders::masks::HolderMasks;
 use crate::keys::keyring::Keyring;
 use crate::keys::pads::PadKeys;
 use crate::release::ledger::Spent;
@@ -108,7 +109,8 @@ impl Opener {
         }
     }
 
-    /// Steps 2 and 3, of a sum whose signature and contributors are checked.
+    /// Steps 2 and 3, of a sum whose signature and contributors are checked. `holders` are the masks that holders gave for it, where
+    /// there are any.
     ///
     /// # Errors
     /// Why it cannot be decrypted at all: there are no keys of its epoch, or its limbs are not the sum of so many reports.
@@ -117,6 +119,7 @@ impl Opener {
         opened: &Opened<Sum>,
         plan: &Plan,
         (members, others): (&Members, &[(FeederId, Arc<Members>)]),
+        holders: Option<&HolderMasks>,
     ) -> Result<Unmasked, Reason> {
         let sum = &opened.message;
         let [masked, zeros] = [Check::Masks, Check::Zeros].map(|check| self.enforces(check));
@@ -138,6 +141,9 @@ impl Opener {
             let mut under = self.under(at, plan, members)?;
             let masks = under.masks(share.set.iter().zip(share.salts.iter().copied()))?;
             masks.subtract_from(&mut residues);
+        }
+        if let Some(masks) = holders {
+            masks.subtract_from(&encoding.shape, &mut residues);
         }
         Ok(Unmasked {
             zeros_pass: encoding.checks_pass(&residues, contributors, sigma) || !zeros,
@@ -219,5 +225,10 @@ impl Unmasked {
 
     pub(crate) fn encoding(&self) -> &Encoding {
         &self.encoding
+    }
+
+    /// Whether the zero checks hold nothing but noise: holders are asked for the rest of its masks only then.
+    pub(crate) fn zeros_pass(&self) -> bool {
+        self.zeros_pass
     }
 }

@@ -7,6 +7,7 @@
 
 mod areas;
 mod feeders;
+mod holders;
 mod renewal;
 
 use std::collections::BTreeMap;
@@ -104,8 +105,9 @@ impl PlanBook {
             analytics: Vec::new(),
             shards: settings.shards,
             pool: Vec::new(),
-            holders: Vec::new(),
+            holders: settings.holders.clone(),
         };
+        holders::check_aligned(&plan)?;
         let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
         plan.min_meters_before = min_meters.before();
         Ok(Self {
@@ -176,6 +178,7 @@ impl PlanBook {
         if settings.tariff != book.plan.tariff {
             book.change().tariff = settings.tariff.clone();
         }
+        book.adopt_holders(settings)?;
         // Of before plans had an end: gateways of this version go by it no more.
         if book.plan.valid_until.is_none() {
             book.change();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use packed::layout::ShapeError;
-use wire::{FeederId, MeterId};
+use wire::{FeederId, MeterId, WindowStart};
 
 use crate::disk::DiskError;
 use crate::keys::error::KeyringError;
@@ -53,6 +53,30 @@ pub enum PlanError {
         path = path.display()
     )]
     Tariff { path: PathBuf },
+    /// An agreement of holders that is in the plan is not in the configuration.
+    #[error(
+        "holders.agreements lacks the newest agreement of the stored plan: reports are sealed under it, so name its file again, after \
+         those before it"
+    )]
+    AgreementGone,
+    /// An agreement is of windows that have begun.
+    #[error(
+        "holders.agreements names an agreement from {} on, and that window has begun: its holders make one with a later \
+         `holder propose --from`", from.0
+    )]
+    AgreementBegun { from: WindowStart },
+    /// An agreement begins within a window.
+    #[error(
+        "holders.agreements names an agreement from {} on, and no window begins then: the next one begins at {}, for \
+         `holder propose --from`", from.0, next.0
+    )]
+    AgreementMisaligned {
+        from: WindowStart,
+        next: WindowStart,
+    },
+    /// The files of agreements cannot be used.
+    #[error(transparent)]
+    Agreements(#[from] crate::holders::agreements::AgreementsError),
     /// Interval and batch make no windows.
     #[error(transparent)]
     Grid(#[from] wire::GridError),

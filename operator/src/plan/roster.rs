@@ -6,6 +6,7 @@
 //!
 //! A gateway is told its own meters only: `own`. The pages on disk: `stored`.
 
+mod countersigned;
 mod own;
 mod stored;
 #[cfg(test)]
@@ -197,7 +198,10 @@ impl RosterBook {
         if !self.is_unsaved() {
             self.version += 1;
         }
-        self.pages[usize::from(page)].unsaved = true;
+        let changed = &mut self.pages[usize::from(page)];
+        changed.unsaved = true;
+        // They are of what the page had before.
+        changed.message.countersignatures.clear();
         self.own.changed(gateway, self.version);
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wire::{Areas, DeploymentId, FeederId, Grid, Plan, Tariff, UnixMillis, WindowStart, Zone};
+use wire::{
+    Agreement, Areas, DeploymentId, FeederId, Grid, Plan, Tariff, UnixMillis, WindowStart, Zone,
+};
 
 use super::error::PlanError;
 use super::term::Term;
@@ -38,6 +40,8 @@ pub(crate) struct PlanSettings {
     /// The latest time that a window which is over can end at by somebody's clock: a changed `min_meters` holds from the first
     /// window after it.
     pub latest: UnixMillis,
+    /// The agreements of the holders of mask keys, each after the one that it follows.
+    pub holders: Vec<Agreement>,
 }
 
 impl PlanSettings {

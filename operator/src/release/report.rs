@@ -106,6 +106,9 @@ pub struct FeederReport {
     /// The analytics service that released it; absent in lines of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analytics: Option<AnalyticsId>,
+    /// How many holders of mask keys it took, of how many, such as `2of4`; absent where the operator has all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<String>,
     /// Who decrypted it and when.
     #[serde(flatten)]
     pub by: By,
@@ -134,6 +137,8 @@ pub struct By {
 /// What a report says beyond the content of its sum.
 #[derive(Clone, Debug)]
 pub struct Scale {
+    /// How many holders of mask keys it took, of how many.
+    pub holders: Option<String>,
     /// Length of an interval in seconds.
     pub interval_s: u32,
     /// Intervals of the window. Where windows are days, a sum may have room for more, and what is there is of no time.
@@ -238,6 +243,7 @@ impl FeederReport {
             present,
             digest: *digest,
             analytics: Some(sum.analytics.clone()),
+            holders: scale.holders.clone(),
             by: by.clone(),
         }
     }
@@ -284,6 +290,7 @@ mod tests {
 
     fn scale(quantum_wh: u64, enrolled: u32) -> Scale {
         Scale {
+            holders: None,
             quantum_wh,
             enrolled,
             rules: release::Rules::new(2),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use release::churn::Churn;
 use service::trust::MinMeters;
-use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, WindowStart};
+use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, Terms, WindowStart};
 
 use crate::event::Excerpt;
+use crate::holders::masks::HolderMasks;
 use crate::publish::published::Published;
 use crate::release::bills::BillResult;
 use crate::release::report::FeederReport;
@@ -46,6 +47,8 @@ pub(crate) struct Job {
     pub members: Arc<Members>,
     /// Those of the other feeders of the rest of an area.
     pub others: Vec<(FeederId, Arc<Members>)>,
+    /// What holders of mask keys have given for it.
+    pub masks: Option<HolderMasks>,
 }
 
 impl Job {
@@ -86,6 +89,23 @@ impl Job {
         }
         self
     }
+}
+
+/// A sum that may be opened, and needs masks of holders for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Needed {
+    pub job: Job,
+    /// The COSE_Sign1 of the sum.
+    pub sum: Bytes,
+    pub terms: Arc<Terms>,
+    pub lengths: Lengths,
+}
+
+/// How many words holders give of a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    pub checks: usize,
+    pub payload: usize,
 }
 
 /// What became of a sum.
@@ -139,6 +159,8 @@ pub(crate) enum TakeResult {
         /// The receipt, if the sum was verified.
         message: Option<(String, Bytes)>,
     },
+    /// It may be opened, and holders are to be asked first.
+    NeedsHolders(Box<Needed>),
     /// It could not be made durable. Analytics gets no answer and sends it again.
     Deferred,
 }

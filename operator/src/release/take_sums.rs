@@ -11,6 +11,7 @@
 //! * `publish`: what recipients get of them
 
 mod commit;
+mod holders;
 mod order;
 mod publish;
 mod refusals;
@@ -70,6 +71,7 @@ pub(crate) struct SumTaker {
     owed: Vec<TakeResult>,
     /// Absent without recipients of noisy totals.
     publisher: Option<Publisher>,
+    divided_first: holders::DividedFirst,
     /// The plan of the last job: it says where answers go.
     pub(super) plan: Option<Arc<Plan>>,
 }
@@ -116,6 +118,7 @@ impl SumTaker {
             searches,
             owed: Vec::new(),
             publisher: None,
+            divided_first: holders::DividedFirst::default(),
             plan: None,
         }
     }
@@ -170,16 +173,25 @@ impl SumTaker {
         };
         let reason = match decision {
             Decision::Open | Decision::Burn => {
-                match self
-                    .opener
-                    .unmask(&opened, &job.plan, (&job.members, &job.others))
-                {
+                let was_asked = decision == Decision::Burn || self.is_divided_first(&opening, &job);
+                let needed = (!was_asked).then(|| self.needed(sum, &job, None)).flatten();
+                if let Some(needed) = needed {
+                    return Considered::Done(TakeResult::NeedsHolders(Box::new(needed)));
+                }
+                let members = (&*job.members, &*job.others);
+                let unmasked =
+                    (self.opener).unmask(&opened, &job.plan, members, job.masks.as_ref());
+                match unmasked {
                     Ok(unmasked) => {
+                        let needed = self.needed(sum, &job, Some(&unmasked));
+                        if let Some(needed) = needed.filter(|_| !was_asked) {
+                            return Considered::Done(TakeResult::NeedsHolders(Box::new(needed)));
+                        }
                         return Considered::Open(Box::new(Candidate {
                             opening,
                             shares,
                             unmasked,
-                            was_asked: decision == Decision::Burn,
+                            was_asked,
                             excerpt: Excerpt::of(&opened.limbs),
                             sum: opened.message,
                             job,

@@ -114,6 +114,7 @@ impl Fleet {
             min_meters: scene.min_meters,
             term: Term(Duration::from_secs(86_400)),
             latest: UnixMillis(0),
+            holders: Vec::new(),
         };
         let mut book = PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap();
         for feeder in ["feeder-1", "feeder-2"] {

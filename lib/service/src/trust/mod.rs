@@ -11,6 +11,7 @@ mod advice;
 mod cache;
 mod error;
 mod held;
+mod holders;
 mod members;
 mod min_meters;
 mod pin;

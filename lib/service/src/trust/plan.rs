@@ -8,8 +8,8 @@ use wire::{DeploymentId, Plan, Reason, Topics, UnixMillis, UnixSeconds, Verifyin
 
 use super::pin::Pin;
 use super::renewal::Renewals;
-use super::{HeldPlan, KeepError, Offer, Refused, cache};
-use crate::config::Settings;
+use super::{HeldPlan, KeepError, Offer, Refused, cache, holders};
+use crate::config::{Holders, Settings};
 
 /// Keeps the newest plan: in memory, on disk, and for those who watch.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct PlanKeeper {
     limit: usize,
     file: PathBuf,
     pin: Pin,
+    holders: Holders,
     renewals: Renewals,
     current: watch::Sender<Option<Arc<HeldPlan>>>,
 }
@@ -40,6 +41,7 @@ impl PlanKeeper {
             limit,
             file: folder.join("plan.cbor"),
             pin: Pin::open(settings, folder)?,
+            holders: settings.holders.clone(),
             current: watch::Sender::new(None),
         };
         if let Some(bytes) = cache::read(&keeper.file)? {
@@ -146,6 +148,7 @@ impl PlanKeeper {
             );
             return Err(Refused::new(Reason::InvalidMessage, detail));
         }
+        holders::check(&self.holders, &opened.message)?;
         Ok((HeldPlan::new(opened.message, opened.limbs.to_vec())?, key))
     }
 }

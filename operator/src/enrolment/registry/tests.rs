@@ -24,6 +24,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         min_meters: 15,
         term: Term(Duration::from_secs(86_400)),
         latest: UnixMillis(1_700_000_000_000),
+        holders: Vec::new(),
     };
     let mut registry = Registry {
         plan: PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap(),

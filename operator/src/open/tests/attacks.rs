@@ -328,7 +328,7 @@ fn a_wrap_at_half_the_modulus_tells_no_comparison() {
         let opened = weighted(&fleet, &named, &added);
         let mut opener = opener(&fleet, &[]);
         let unmasked = opener
-            .unmask(&opened, &fleet.plan, (&fleet.members, &[]))
+            .unmask(&opened, &fleet.plan, (&fleet.members, &[]), None)
             .unwrap();
         let decoded = encoding.decode(&unmasked.residues, 15, unmasked.sigma);
         told.push(decoded.unwrap_err());

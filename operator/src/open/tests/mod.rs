@@ -43,7 +43,7 @@ fn totals_without(
     opened: &Opened<Sum>,
 ) -> Result<Totals, NotOpened> {
     let mut opener = opener(fleet, left_out);
-    let unmasked = opener.unmask(opened, &fleet.plan, (&fleet.members, &[]));
+    let unmasked = opener.unmask(opened, &fleet.plan, (&fleet.members, &[]), None);
     unmasked.unwrap().totals(&Spent::untracked())
 }
 
@@ -109,7 +109,7 @@ fn limbs_that_are_not_a_sum_are_refused_before_anything_is_decrypted() {
     let mut refused = |limbs: Vec<u8>| {
         let opened = fleet.opened(fleet.sum(0, 0, &reports), limbs);
         opener
-            .unmask(&opened, &fleet.plan, (&fleet.members, &[]))
+            .unmask(&opened, &fleet.plan, (&fleet.members, &[]), None)
             .err()
     };
     assert_eq!(refused(limbs[1..].to_vec()), Some(Reason::WrongLength));
@@ -118,10 +118,10 @@ fn limbs_that_are_not_a_sum_are_refused_before_anything_is_decrypted() {
     let opened = fleet.opened(fleet.sum(0, 0, &reports), limbs);
     let mut other_epoch = opened.clone();
     other_epoch.message.epoch = wire::KeyEpoch(9);
-    let unmasked = opener.unmask(&other_epoch, &fleet.plan, (&fleet.members, &[]));
+    let unmasked = opener.unmask(&other_epoch, &fleet.plan, (&fleet.members, &[]), None);
     assert_eq!(unmasked.err(), Some(Reason::UnknownEpoch));
     let nobody = Members::default();
-    let unmasked = opener.unmask(&opened, &fleet.plan, (&nobody, &[]));
+    let unmasked = opener.unmask(&opened, &fleet.plan, (&nobody, &[]), None);
     assert_eq!(unmasked.err(), Some(Reason::UnknownMeter));
 }
 
@@ -135,6 +135,6 @@ fn a_sum_whose_key_is_not_there_can_come_again() {
     let opened = fleet.opened(fleet.sum(0, 0, &reports), limbs);
     let without = Arc::new(Keyring::open(dir.path(), None).unwrap());
     let mut opener = Opener::new(without, fleet.plan.deployment.clone());
-    let unmasked = opener.unmask(&opened, &fleet.plan, (&fleet.members, &[]));
+    let unmasked = opener.unmask(&opened, &fleet.plan, (&fleet.members, &[]), None);
     assert_eq!(unmasked.err(), Some(Reason::NotReady));
 }

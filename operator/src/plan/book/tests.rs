@@ -26,6 +26,7 @@ fn settings() -> PlanSettings {
         min_meters: 15,
         term: Term(Duration::from_secs(86_400)),
         latest: NOW,
+        holders: Vec::new(),
     }
 }
 

@@ -5,16 +5,16 @@ use std::time::Instant;
 use release::churn::Churn;
 use service::telemetry::ReportId;
 use service::{Chain, failpoint};
-use wire::{AreaId, Areas, Plan, Reason, Sum, SumStatus};
+use wire::{AreaId, Areas, Plan, Reason, Sum, SumStatus, Terms};
 
 use super::refusals::partition_len;
-use super::{Candidate, SumTaker, publish};
+use super::{Candidate, SumTaker, holders, publish};
 use crate::metrics;
 use crate::open::NotOpened;
 use crate::publish::published::Published;
 use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
-use crate::release::opening::Opening;
+use crate::release::opening::{Opening, Stage};
 use crate::release::refused::Refused;
 use crate::release::report::{By, FeederReport, Scale};
 use crate::release::take_result::TakeResult;
@@ -152,7 +152,12 @@ impl SumTaker {
                 let parts = partition_len(sum, &job.plan);
                 self.budget.divided(sum, parts, self.clock.now());
             }
-            let may_search = self.budget.left(sum.epoch, counted.and_one()) > 0;
+            if holders::is_final(job) && sum.rest.is_none() {
+                self.divided_first.add(&sum.feeder);
+            }
+            // A search opens what holders have masks on.
+            let is_alone = job.plan.terms_for(sum.window).is_none();
+            let may_search = is_alone && self.budget.left(sum.epoch, counted.and_one()) > 0;
             return Ok(Verdict::Failed(refused, may_search));
         };
         tracing::debug!(
@@ -160,7 +165,9 @@ impl SumTaker {
             contributors = candidate.sum.contributors(), "decrypted"
         );
         let encoding = candidate.unmasked.encoding();
+        let terms = candidate.job.plan.terms_for(candidate.sum.window);
         let scale = Scale {
+            holders: terms.map(Terms::name),
             interval_s: candidate.job.plan.interval_s,
             intervals: (candidate.job.plan.grid())
                 .map_or(u16::MAX, |grid| grid.intervals(candidate.sum.window)),
@@ -185,8 +192,12 @@ impl SumTaker {
         let Candidate {
             job, sum, shares, ..
         } = candidate;
+        let stage = match holders::is_final(job) {
+            true => Stage::Burnt,
+            false => candidate.opening.failed(job.plan.min_meters),
+        };
         let opening = Opening {
-            stage: candidate.opening.failed(job.plan.min_meters),
+            stage,
             ..candidate.opening.clone()
         };
         Refused::new(opening, shares, job.names(sum), self.by())

@@ -171,6 +171,15 @@ impl Agreement {
         deployment: &DeploymentId,
         previous: Option<&Terms>,
     ) -> Result<(), AgreementError> {
+        self.verify_accepted(deployment)?;
+        self.check_closings(deployment, previous, self.terms.digest())
+    }
+
+    /// Checks that all its holders accepted it, whatever it follows.
+    ///
+    /// # Errors
+    /// [`AgreementError`].
+    pub fn verify_accepted(&self, deployment: &DeploymentId) -> Result<(), AgreementError> {
         let terms = &self.terms;
         if terms.deployment != *deployment {
             return Err(AgreementError::Deployment(terms.deployment.clone()));
@@ -191,10 +200,10 @@ impl Agreement {
                 return Err(not_accepted());
             }
         }
-        if acceptances.next().is_some() {
-            return Err(AgreementError::Chain { generation });
+        match acceptances.next() {
+            Some(_) => Err(AgreementError::Chain { generation }),
+            None => Ok(()),
         }
-        self.check_closings(deployment, previous, digest)
     }
 
     fn check_closings(

@@ -6,33 +6,28 @@ use crate::ids::HolderId;
 use crate::message::Message;
 use crate::units::Digest;
 
-/// A holder has seen the meters of a page of the roster, and nothing that it knows speaks against them. Signed by the holder.
+/// A holder has seen the meters of a page of the roster, and nothing that it knows speaks against them. It counts for as long as
+/// the page has just these. Signed by the holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Countersignature {
     /// The holder.
     pub holder: HolderId,
     /// The digest of the terms that it holds keys under.
     pub terms: Digest,
-    /// The roster's version.
-    pub version: u64,
     /// The page, from 0.
     pub page: u16,
-    /// Of how many.
-    pub pages: u16,
     /// The page's entries: [`RosterPage::entries_digest`](crate::RosterPage::entries_digest).
     pub entries: Digest,
 }
 
 impl Message for Countersignature {
     const CONTENT_TYPE: &'static str = "cipherwatt/countersignature";
-    const FIELDS: usize = 6;
+    const FIELDS: usize = 4;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.holder.as_str());
         writer.bytes(&self.terms.0);
-        writer.uint(self.version);
         writer.uint(self.page);
-        writer.uint(self.pages);
         writer.bytes(&self.entries.0);
     }
 
@@ -40,9 +35,7 @@ impl Message for Countersignature {
         Ok(Self {
             holder: reader.id("countersignature.holder")?,
             terms: Digest(reader.bytes_of("countersignature.terms")?),
-            version: reader.u64("countersignature.version")?,
             page: reader.u16("countersignature.page")?,
-            pages: reader.u16("countersignature.pages")?,
             entries: Digest(reader.bytes_of("countersignature.entries")?),
         })
     }

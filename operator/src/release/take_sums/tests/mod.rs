@@ -114,6 +114,7 @@ impl Bench {
             plan: self.plan.clone(),
             members: self.fleet.members.clone(),
             others: Vec::new(),
+            masks: None,
         }
     }
 

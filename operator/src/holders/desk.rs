@@ -1,0 +1,327 @@
+//! All sums that wait for holders, as the event loop sees them. Nothing here blocks, and nothing is kept over a restart.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use service::config::Settings;
+use tokio::time::Instant;
+use wire::{
+    AnswerBody, Ask, Consent, DeploymentId, Digest, Group, HolderAnswer, HolderId, HolderSet,
+    Reason, Step, Terms, Topic, Topics,
+};
+
+use super::gather::{Gathering, Progress};
+use crate::keys::keyring::Keyring;
+use crate::metrics;
+use crate::release::take_result::{Job, Needed};
+
+/// The longest answer of a holder that is read, in bytes.
+const MAX_ANSWER: usize = 32 << 10;
+
+/// A message to publish: its topic and bytes.
+type Outgoing = (String, Bytes);
+
+/// What waits for holders, and who of them is there.
+pub(crate) struct HolderDesk {
+    deployment: DeploymentId,
+    topics: Topics,
+    keyring: Arc<Keyring>,
+    ask_again: Duration,
+    max_waiting: usize,
+    waiting: BTreeMap<Digest, (Gathering, Instant)>,
+    /// To be taken again.
+    ready: VecDeque<Job>,
+    /// To be published.
+    questions: Vec<Outgoing>,
+    /// Who did not answer lately, by name.
+    away: BTreeMap<HolderId, Instant>,
+}
+
+impl HolderDesk {
+    pub(crate) fn new(settings: &Settings, topics: Topics, keyring: Arc<Keyring>) -> Self {
+        Self {
+            deployment: settings.deployment.id.clone(),
+            topics,
+            keyring,
+            ask_again: settings.holders.ask_again,
+            max_waiting: settings.holders.max_waiting,
+            waiting: BTreeMap::new(),
+            ready: VecDeque::new(),
+            questions: Vec::new(),
+            away: BTreeMap::new(),
+        }
+    }
+
+    /// Asks the holders for what a sum needs. Does nothing if it waits already, or too many do: then analytics sends it again.
+    pub(crate) fn ask(&mut self, needed: Needed, now: Instant) {
+        let Needed {
+            job,
+            sum,
+            terms,
+            lengths,
+        } = needed;
+        let gathering = Gathering::new(job, sum, terms, lengths);
+        let subject = gathering.subject;
+        if self.waiting.contains_key(&subject) {
+            return;
+        }
+        if self.waiting.len() >= self.max_waiting {
+            service::warn_limited!(reason = Reason::Overloaded; "too many sums wait for holders: this one comes again from analytics");
+            return;
+        }
+        self.question(gathering, now);
+        metrics::holders_waiting(self.waiting.len());
+    }
+
+    /// Asks for what the sum is at, if enough holders are there.
+    fn question(&mut self, mut gathering: Gathering, now: Instant) {
+        let question = gathering.question(self.there(&gathering.terms));
+        let question = question.map(|ask| self.sealed(&ask));
+        self.questions.extend(question);
+        self.waiting.insert(gathering.subject, (gathering, now));
+    }
+
+    fn sealed(&self, ask: &Ask) -> Outgoing {
+        metrics::holders_asked(ask.step);
+        let topic = self.topics.of(&Topic::Ask);
+        let key = self.keyring.signing();
+        let (bytes, _) = wire::seal(ask, None, &self.deployment, &topic, key);
+        (topic, bytes.into())
+    }
+
+    fn there(&self, terms: &Terms) -> HolderSet {
+        let places = terms.holders.iter().enumerate();
+        let there = places.filter(|(_, holder)| !self.away.contains_key(&holder.id));
+        let there = HolderSet::of(there.map(|(place, _)| place));
+        // One that is thought to be away is asked all the same where it takes everybody.
+        match there.len() >= usize::from(terms.consents) {
+            true => there,
+            false => HolderSet::of(0..terms.holders.len()),
+        }
+    }
+
+    /// A message of a holder.
+    pub(crate) fn receive(&mut self, topic: &Topic, payload: &Bytes, now: Instant) {
+        let taken = match topic {
+            Topic::HolderAnswer { holder } => self.answer(holder, payload),
+            Topic::Consent { holder } => self.consent(holder, payload),
+            _ => return,
+        };
+        match taken {
+            Ok(subject) => drop(subject.map(|subject| self.go_on(subject, now))),
+            Err(reason) => {
+                metrics::holder_rejected(reason);
+                service::warn_limited!(reason = reason; "a holder's answer was not taken");
+            }
+        }
+    }
+
+    fn answer(&mut self, holder: &HolderId, payload: &Bytes) -> Result<Option<Digest>, Reason> {
+        let unverified = wire::decode_shared::<HolderAnswer>(payload, MAX_ANSWER)
+            .map_err(|error| error.reason())?;
+        let claimed = unverified.claimed();
+        let (subject, named) = (claimed.subject, claimed.holder.clone());
+        let Some((place, terms)) = self.holder_of(&subject, holder, &named)? else {
+            return Ok(None);
+        };
+        let topic = self.topics.of(&Topic::HolderAnswer {
+            holder: holder.clone(),
+        });
+        let key = &terms.holders[place].key;
+        let answer = unverified.verify(&self.deployment, &topic, key);
+        let answer = answer.map_err(|error| error.reason())?.message;
+        self.away.remove(holder);
+        let Some((gathering, _)) = self.waiting.get_mut(&subject) else {
+            return Ok(None);
+        };
+        match answer.body {
+            AnswerBody::Masks { streams, words } => {
+                let group = Group {
+                    holder: place as u8,
+                    streams,
+                };
+                // A late answer to an earlier step is no mistake.
+                if answer.step == gathering.step() && !gathering.masks(answer.step, group, &words) {
+                    return Err(Reason::WrongLength);
+                }
+            }
+            AnswerBody::Refused(reason) => {
+                metrics::holder_refused(reason);
+                service::warn_limited!(
+                    reason = reason;
+                    holder = %holder, feeder = %gathering.job.feeder, step = answer.step.as_str(),
+                    "a holder refuses to answer for a sum"
+                );
+                if answer.step == gathering.step() && reason.is_final() {
+                    let places = gathering.refused.iter().chain([place]);
+                    gathering.refused = HolderSet::of(places);
+                }
+            }
+        }
+        Ok(Some(subject))
+    }
+
+    fn consent(&mut self, holder: &HolderId, payload: &Bytes) -> Result<Option<Digest>, Reason> {
+        let unverified =
+            wire::decode_shared::<Consent>(payload, MAX_ANSWER).map_err(|error| error.reason())?;
+        let claimed = unverified.claimed();
+        let (subject, named) = (claimed.subject, claimed.holder.clone());
+        let Some((place, terms)) = self.holder_of(&subject, holder, &named)? else {
+            return Ok(None);
+        };
+        let topic = self.topics.of(&Topic::Consent {
+            holder: holder.clone(),
+        });
+        let signed = unverified.signed_part();
+        let key = &terms.holders[place].key;
+        let consent = unverified.verify(&self.deployment, &topic, key);
+        let consent = consent.map_err(|error| error.reason())?.message;
+        self.away.remove(holder);
+        let Some((gathering, _)) = self.waiting.get_mut(&subject) else {
+            return Ok(None);
+        };
+        if gathering.step() != Step::Checks && !gathering.consent(place, consent, signed) {
+            return Err(Reason::Conflict);
+        }
+        if gathering.members_differ() {
+            service::warn_limited!(
+                reason = Reason::BadSet;
+                holder = %holder, feeder = %gathering.job.feeder,
+                "holders have different meters under the numbers of a sum: one of them has another roster"
+            );
+        }
+        Ok(Some(subject))
+    }
+
+    /// The place of whoever answers, in the terms of the sum that it answers for; `None` if nobody waits for that.
+    fn holder_of(
+        &self,
+        subject: &Digest,
+        holder: &HolderId,
+        named: &HolderId,
+    ) -> Result<Option<(usize, Arc<Terms>)>, Reason> {
+        if holder != named {
+            return Err(Reason::WrongTopic);
+        }
+        let Some((gathering, _)) = self.waiting.get(subject) else {
+            return Ok(None);
+        };
+        let place = gathering.terms.place(holder);
+        let place = place.ok_or(Reason::UnknownHolder)?;
+        Ok(Some((place, gathering.terms.clone())))
+    }
+
+    /// What follows from what has come of a sum.
+    fn go_on(&mut self, subject: Digest, now: Instant) {
+        let Some((mut gathering, asked_at)) = self.waiting.remove(&subject) else {
+            return;
+        };
+        match gathering.progress() {
+            Progress::Waits => drop(self.waiting.insert(subject, (gathering, asked_at))),
+            Progress::Differs => {
+                tracing::error!(
+                    feeder = %gathering.job.feeder, step = gathering.step().as_str(),
+                    "two holders gave different masks for one sum: all are asked for each stream, to see which of them is wrong"
+                );
+                metrics::holders_differ();
+                gathering.dispute();
+                self.question(gathering, now);
+            }
+            Progress::Consented => {
+                gathering.keep_agreeing();
+                gathering.go_on(Step::Payload);
+                self.question(gathering, now);
+            }
+            Progress::Stuck(suspects) => {
+                say_suspects(
+                    &gathering,
+                    suspects,
+                    "and which of them is wrong cannot be told: the sum waits",
+                );
+                self.waiting.insert(subject, (gathering, asked_at));
+            }
+            Progress::Masks(words, suspects) => {
+                if !suspects.is_empty() {
+                    say_suspects(&gathering, suspects, "and the others agree without them");
+                }
+                self.ready.push_back(gathering.job_with(words));
+                metrics::holders_waiting(self.waiting.len());
+            }
+        }
+    }
+
+    /// Asks again for what has not come in time, without those who did not answer.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let mut silent = Vec::new();
+        let mut due = Vec::new();
+        for (subject, (gathering, asked_at)) in &self.waiting {
+            if now.duration_since(*asked_at) < self.ask_again {
+                continue;
+            }
+            due.push(*subject);
+            let holders = &gathering.terms.holders;
+            silent.extend(
+                gathering
+                    .silent()
+                    .iter()
+                    .filter_map(|place| Some(holders.get(place)?.id.clone())),
+            );
+        }
+        for holder in silent {
+            if self.away.insert(holder.clone(), now).is_none() {
+                tracing::warn!(%holder, "a holder does not answer: others are asked where there are enough");
+            }
+        }
+        metrics::holders_away(self.away.len());
+        for subject in due {
+            if let Some((gathering, _)) = self.waiting.remove(&subject) {
+                self.question(gathering, now);
+            }
+        }
+    }
+
+    /// Pages of the roster to be countersigned go the same way.
+    pub(crate) fn propose(&mut self, pages: Vec<Outgoing>) {
+        self.questions.extend(pages);
+    }
+
+    /// Whether there are questions to publish.
+    pub(crate) fn has_questions(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// The questions to publish.
+    pub(crate) fn take_questions(&mut self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// Whether a sum is to be taken again.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next sum to be taken again.
+    pub(crate) fn next_ready(&mut self) -> Option<Job> {
+        self.ready.pop_front()
+    }
+
+    /// Who is waited for, and for how many sums.
+    pub(crate) fn awaited(&self) -> Option<(usize, Vec<&HolderId>)> {
+        let waiting = self.waiting.len();
+        (waiting > 0 && !self.away.is_empty()).then(|| (waiting, self.away.keys().collect()))
+    }
+}
+
+fn say_suspects(gathering: &Gathering, suspects: HolderSet, what: &str) {
+    let names: Vec<_> = suspects
+        .iter()
+        .filter_map(|place| Some(gathering.terms.holders.get(place)?.id.as_str()))
+        .collect();
+    metrics::holders_suspected(names.len());
+    tracing::error!(
+        holders = names.join(", "), feeder = %gathering.job.feeder, step = gathering.step().as_str(),
+        "these holders gave masks that contradict others', {what}"
+    );
+}

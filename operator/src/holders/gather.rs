@@ -1,0 +1,269 @@
+//! One sum that waits for holders: what it was asked for, and what has come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use packed::RING;
+use wire::{Ask, Consent, Digest, Group, HolderSet, Step, Terms};
+use zeroize::Zeroizing;
+
+use super::cover::Cover;
+use super::dispute::{self, add};
+use super::masks::HolderMasks;
+use crate::release::take_result::{Job, Lengths};
+
+/// A sum on its way to the holders.
+pub(crate) struct Gathering {
+    pub(crate) job: Job,
+    /// The COSE_Sign1 of the sum.
+    sum: Bytes,
+    pub(crate) subject: Digest,
+    pub(crate) terms: Arc<Terms>,
+    lengths: Lengths,
+    step: Step,
+    /// Who was asked for which streams; none while too few holders are there.
+    cover: Option<Cover>,
+    /// Two covers differed: everybody is asked for every stream.
+    is_disputed: bool,
+    answers: BTreeMap<Group, Zeroizing<Vec<u64>>>,
+    consents: BTreeMap<usize, (Consent, Bytes)>,
+    /// Who has said no, at this step.
+    pub(crate) refused: HolderSet,
+}
+
+/// What has come of a step.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Not everything is there.
+    Waits,
+    /// Two covers do not come to the same.
+    Differs,
+    /// The masks of the step, and who lied about them.
+    Masks(Vec<u64>, HolderSet),
+    /// Nobody can say what the masks are: these holders contradict each other.
+    Stuck(HolderSet),
+    /// As many holders as it takes have consented.
+    Consented,
+}
+
+impl Gathering {
+    pub(crate) fn new(job: Job, sum: Bytes, terms: Arc<Terms>, lengths: Lengths) -> Self {
+        let step = match &job.masks {
+            None => Step::Checks,
+            Some(_) => Step::Consent,
+        };
+        Self {
+            subject: Digest::of(&sum),
+            job,
+            sum,
+            terms,
+            lengths,
+            step,
+            cover: None,
+            is_disputed: false,
+            answers: BTreeMap::new(),
+            consents: BTreeMap::new(),
+            refused: HolderSet::default(),
+        }
+    }
+
+    pub(crate) fn step(&self) -> Step {
+        self.step
+    }
+
+    /// The next step: after the consents the payload.
+    pub(crate) fn go_on(&mut self, step: Step) {
+        self.step = step;
+        self.is_disputed = false;
+        self.cover = None;
+        self.answers.clear();
+        self.refused = HolderSet::default();
+    }
+
+    /// From now on everybody is asked for every stream.
+    pub(crate) fn dispute(&mut self) {
+        self.is_disputed = true;
+        self.answers.clear();
+    }
+
+    /// The question to the holders that are `there`; `None` where they are too few.
+    pub(crate) fn question(&mut self, there: HolderSet) -> Option<Ask> {
+        let there = HolderSet::of(there.iter().filter(|place| !self.refused.contains(*place)));
+        let groups = match self.step {
+            Step::Consent => Vec::new(),
+            _ if self.is_disputed => Cover::each(&self.terms, there),
+            _ => {
+                let cover = Cover::of(&self.terms, there);
+                if cover != self.cover {
+                    self.answers.clear();
+                }
+                self.cover = cover;
+                self.cover.as_ref()?.groups()
+            }
+        };
+        let consents = match self.step {
+            Step::Payload => self
+                .consents
+                .values()
+                .map(|(_, signed)| signed.clone())
+                .collect(),
+            _ => Vec::new(),
+        };
+        Some(Ask {
+            step: self.step,
+            feeder: self.job.feeder.clone(),
+            sum: self.sum.clone(),
+            groups,
+            consents,
+        })
+    }
+
+    /// Takes the masks that a holder gave; `false` if they are not what it was asked for.
+    pub(crate) fn masks(&mut self, step: Step, group: Group, words: &[u64]) -> bool {
+        let expected = match self.step {
+            Step::Checks => self.lengths.checks,
+            Step::Payload => self.lengths.payload,
+            Step::Consent => return false,
+        };
+        let is_asked = self.is_disputed
+            || (self.cover.as_ref()).is_some_and(|cover| cover.groups().contains(&group));
+        let fits = words.len() == expected && words.iter().all(|word| *word < RING.modulus);
+        if step != self.step || !is_asked || !fits {
+            return false;
+        }
+        self.answers.insert(group, Zeroizing::new(words.to_vec()));
+        true
+    }
+
+    /// Takes a consent, with its signed bytes. `false` if it is to something else, or of somebody who said otherwise before.
+    pub(crate) fn consent(&mut self, place: usize, consent: Consent, signed: Bytes) -> bool {
+        let is_to_this = consent.subject == self.subject && consent.terms == self.terms.digest();
+        if self.step == Step::Checks || !is_to_this {
+            return false;
+        }
+        let before = self
+            .consents
+            .entry(place)
+            .or_insert_with(|| (consent.clone(), signed));
+        before.0 == consent
+    }
+
+    /// Whether those who consented saw the same meters.
+    pub(crate) fn members_differ(&self) -> bool {
+        let mut members = self.consents.values().map(|(consent, _)| consent.members);
+        let first = members.next();
+        members.any(|other| Some(other) != first)
+    }
+
+    /// What has come by now.
+    pub(crate) fn progress(&self) -> Progress {
+        if self.step == Step::Consent {
+            return self.consented();
+        }
+        if self.is_disputed {
+            return self.disputed();
+        }
+        let Some(cover) = &self.cover else {
+            return Progress::Waits;
+        };
+        let sum = |groups: &[Group]| {
+            let mut sum = Vec::new();
+            for group in groups {
+                add(&mut sum, self.answers.get(group)?);
+            }
+            Some(sum)
+        };
+        let (Some(first), Some(second)) = (sum(&cover.first), sum(&cover.second)) else {
+            return Progress::Waits;
+        };
+        match cover.second.is_empty() || first == second {
+            true => Progress::Masks(first, HolderSet::default()),
+            false => Progress::Differs,
+        }
+    }
+
+    fn consented(&self) -> Progress {
+        let needed = usize::from(self.terms.consents);
+        let of_one_mind = |(consent, _): &(Consent, Bytes)| {
+            let same = |(other, _): &&(Consent, Bytes)| other.members == consent.members;
+            self.consents.values().filter(same).count() >= needed
+        };
+        match self.consents.values().any(of_one_mind) {
+            true => Progress::Consented,
+            false => Progress::Waits,
+        }
+    }
+
+    fn disputed(&self) -> Progress {
+        let answered = HolderSet::of(self.answers.keys().map(|group| usize::from(group.holder)));
+        let expected = Cover::each(&self.terms, answered);
+        let is_covered = Cover::of(&self.terms, answered).is_some();
+        if !is_covered
+            || expected
+                .iter()
+                .any(|group| !self.answers.contains_key(group))
+        {
+            return Progress::Waits;
+        }
+        let answers = self.answers.iter();
+        let answers = answers
+            .map(|(group, words)| (*group, words.to_vec()))
+            .collect();
+        let judged = dispute::judge(&self.terms, &answers);
+        match judged.words {
+            Some(words) => Progress::Masks(words, judged.suspects),
+            None => Progress::Stuck(judged.suspects),
+        }
+    }
+
+    /// Keeps only the consents of those who saw the same meters as enough others did.
+    pub(crate) fn keep_agreeing(&mut self) {
+        let count = |members: Digest, all: &BTreeMap<usize, (Consent, Bytes)>| {
+            all.values()
+                .filter(|(other, _)| other.members == members)
+                .count()
+        };
+        let most = self.consents.values().map(|(consent, _)| consent.members);
+        let most = most.max_by_key(|members| count(*members, &self.consents));
+        self.consents
+            .retain(|_, (consent, _)| Some(consent.members) == most);
+    }
+
+    /// The job with the masks that have come, to be taken again.
+    pub(crate) fn job_with(&self, words: Vec<u64>) -> Job {
+        let words = Zeroizing::new(words);
+        let masks = match (&self.job.masks, self.step) {
+            (Some(before), Step::Payload) => HolderMasks {
+                payload: Some(words),
+                ..before.clone()
+            },
+            _ => HolderMasks {
+                checks: words,
+                payload: None,
+            },
+        };
+        Job {
+            masks: Some(masks),
+            ..self.job.clone()
+        }
+    }
+
+    /// Who has been asked and said nothing.
+    pub(crate) fn silent(&self) -> HolderSet {
+        let all = 0..self.terms.holders.len();
+        match self.step {
+            Step::Consent => HolderSet::of(all.filter(|place| !self.consents.contains_key(place))),
+            _ => {
+                let asked = match (&self.cover, self.is_disputed) {
+                    (Some(cover), false) => cover.groups(),
+                    _ => Cover::each(&self.terms, HolderSet::of(all)),
+                };
+                let missing = asked
+                    .into_iter()
+                    .filter(|group| !self.answers.contains_key(group));
+                HolderSet::of(missing.map(|group| usize::from(group.holder)))
+            }
+        }
+    }
+}

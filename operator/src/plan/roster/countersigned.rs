@@ -1,0 +1,60 @@
+//! Countersignatures of holders under the pages.
+
+use bytes::Bytes;
+use wire::{Countersignature, Terms, Topic};
+
+use super::RosterBook;
+use crate::holders::countersign::signers;
+use crate::keys::keyring::Keyring;
+
+impl RosterBook {
+    /// Pages that too few holders of these terms countersigned.
+    pub(crate) fn lacking(&self, terms: &Terms) -> Vec<u16> {
+        let place = (&self.deployment, &self.topics);
+        let lacks = |message: &wire::RosterPage| {
+            let signers = signers(message, message.entries_digest(), terms, place);
+            signers.len() < usize::from(terms.consents)
+        };
+        let pages = self.pages.iter().map(|page| &page.message);
+        pages
+            .filter(|page| lacks(page))
+            .map(|page| page.page)
+            .collect()
+    }
+
+    /// A page as it is proposed to the holders, signed: its topic and bytes.
+    pub(crate) fn proposed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
+        let (version, pages) = (self.version, self.page_count());
+        let message = &mut self.pages.get_mut(usize::from(page))?.message;
+        (message.version, message.pages) = (version, pages);
+        let topic = self.topics.of(&Topic::ProposedRoster { page });
+        let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, keyring.signing());
+        Some((topic, bytes.into()))
+    }
+
+    /// Keeps a countersignature with its page; `false` if it is of something else than the page has. Those of a holder's earlier
+    /// terms make way.
+    pub(crate) fn countersign(&mut self, message: &Countersignature, signed: Bytes) -> bool {
+        let Some(page) = self.pages.get_mut(usize::from(message.page)) else {
+            return false;
+        };
+        if page.message.entries_digest() != message.entries {
+            return false;
+        }
+        let kept = &mut page.message.countersignatures;
+        if kept.contains(&signed) {
+            return true;
+        }
+        let is_of_another = |signed: &Bytes| {
+            let signed = wire::Detached::<Countersignature>::decode(signed);
+            signed.is_ok_and(|signed| {
+                let other = signed.claimed();
+                other.holder != message.holder && other.terms == message.terms
+            })
+        };
+        kept.retain(is_of_another);
+        kept.push(signed);
+        page.unsaved = true;
+        true
+    }
+}

@@ -1,0 +1,90 @@
+//! What holders of mask keys are asked for before a sum is opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wire::{FeederId, Plan, Sum};
+
+use super::SumTaker;
+use crate::holders::masks::HolderMasks;
+use crate::open::Unmasked;
+use crate::plan::feeder_setting::encoding;
+use crate::release::opening::{Opening, Stage};
+use crate::release::take_result::{Job, Lengths, Needed};
+
+/// Windows of a feeder that are divided from the start, after a sum of it passed its zero checks and did not open: a part that
+/// fails then tells who spoils them.
+const DIVIDED_AFTER: u8 = 8;
+
+/// Feeders whose next windows are divided from the start, each with how many.
+#[derive(Debug, Default)]
+pub(super) struct DividedFirst(BTreeMap<FeederId, u8>);
+
+impl DividedFirst {
+    /// A sum of a feeder failed once its payload could be seen.
+    pub(super) fn add(&mut self, feeder: &FeederId) {
+        self.0.insert(feeder.clone(), DIVIDED_AFTER);
+    }
+
+    /// Whether a sum, as it would be opened, is to be divided without being looked at; counts it.
+    pub(super) fn take(&mut self, opening: &Opening, plan: &Plan) -> bool {
+        if opening.failed(plan.min_meters) != Stage::Divided {
+            return false;
+        }
+        let Some(left) = self.0.get_mut(&opening.feeder) else {
+            return false;
+        };
+        *left -= 1;
+        if *left == 0 {
+            self.0.remove(&opening.feeder);
+        }
+        true
+    }
+}
+
+impl SumTaker {
+    /// Whether a sum is to be divided without being looked at, since an earlier window's failed once it could be seen.
+    pub(super) fn is_divided_first(&mut self, opening: &Opening, job: &Job) -> bool {
+        job.masks.is_none() && self.divided_first.take(opening, &job.plan)
+    }
+
+    /// What holders are to be asked for, if the sum's window has some and their masks are not all there.
+    pub(super) fn needed(
+        &self,
+        sum: &Sum,
+        job: &Job,
+        unmasked: Option<&Unmasked>,
+    ) -> Option<Needed> {
+        let terms = job.plan.terms_for(sum.window)?;
+        match (&job.masks, unmasked) {
+            (Some(masks), _) if masks.is_whole() => return None,
+            // Its payload is of no use, and its masks stay with the holders.
+            (Some(_), Some(unmasked)) if !unmasked.zeros_pass() => return None,
+            (Some(_), None) => return None,
+            _ => {}
+        }
+        let setting = job.plan.feeder(&sum.feeder, sum.window)?;
+        let shape = encoding(&job.plan, setting).ok()?.shape;
+        Some(Needed {
+            sum: signed_part(&job.payload)?,
+            terms: Arc::new(terms.clone()),
+            lengths: Lengths {
+                checks: shape.checks().len(),
+                payload: shape.checks().start,
+            },
+            job: job.clone(),
+        })
+    }
+}
+
+/// Whether everything of a sum could be seen: then no part of it may be opened, since holders consent to nothing else of its meters.
+pub(super) fn is_final(job: &Job) -> bool {
+    job.masks.as_ref().is_some_and(HolderMasks::is_whole)
+}
+
+/// What holders are to see of a sum.
+fn signed_part(payload: &Bytes) -> Option<Bytes> {
+    let unverified = wire::decode_shared::<Sum>(payload, payload.len()).ok()?;
+    Some(unverified.signed_part())
+}
