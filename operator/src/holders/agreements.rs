@@ -67,6 +67,7 @@ fn read_one(
 #[cfg(test)]
 pub(crate) mod tests {
     use bytes::Bytes;
+    use masks::MaskSecret;
     use wire::{
         Acceptance, HolderEntry, HolderSet, MaskKey, SigningKey, Stream, Terms, WindowStart,
     };
@@ -105,6 +106,24 @@ pub(crate) mod tests {
                 .collect(),
             streams: HolderSet::all_of(threshold - 1, n).map(stream).collect(),
         }
+    }
+
+    /// Terms with streams whose secret halves are known.
+    pub(crate) fn streams_of(
+        threshold: usize,
+        consents: usize,
+        n: usize,
+    ) -> (Vec<MaskSecret>, Terms) {
+        let mut terms = terms(threshold, consents, n);
+        let secrets: Vec<_> = terms
+            .streams
+            .iter()
+            .map(|_| MaskSecret::generate().unwrap())
+            .collect();
+        for (stream, secret) in terms.streams.iter_mut().zip(&secrets) {
+            stream.key = MaskKey(secret.public());
+        }
+        (secrets, terms)
     }
 
     /// Terms that all of their holders signed.

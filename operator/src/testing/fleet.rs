@@ -10,10 +10,11 @@ use packed::layout::{Encoding, Entered, Layout};
 use packed::{ADDITIVE, Profile, RING};
 use wire::{
     AnalyticsEntry, CapacityClass, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened,
-    Part, Plan, Salt, Sum, Tariff, UnixMillis, Watts, WindowStart,
+    Part, Plan, Salt, Sum, Tariff, Terms, UnixMillis, Watts, WindowStart,
 };
 
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
+use crate::holders::agreements::tests::{agreement, streams_of};
 use crate::keys::keyring::{FIRST_EPOCH, Keyring};
 use crate::plan::book::PlanBook;
 use crate::plan::feeder_setting::encoding;
@@ -39,6 +40,8 @@ pub(crate) struct Scene {
     pub tariff: Option<Tariff>,
     /// The first meters, so many, are billed.
     pub billed: u32,
+    /// Mask keys are with four holders too, of whom two have all.
+    pub holders: bool,
 }
 
 impl Default for Scene {
@@ -52,6 +55,7 @@ impl Default for Scene {
             profile: None,
             tariff: None,
             billed: 0,
+            holders: false,
         }
     }
 }
@@ -62,6 +66,8 @@ pub(crate) struct Fleet {
     pub plan: Arc<Plan>,
     pub members: Arc<Members>,
     secrets: Vec<MaskSecret>,
+    /// The secret halves of the holders' streams.
+    streams: Vec<MaskSecret>,
     /// Salts used so far.
     salts: Cell<u64>,
 }
@@ -99,6 +105,7 @@ pub(crate) fn edges_wh(layout: Layout) -> Vec<u64> {
 impl Fleet {
     pub(crate) fn new(dir: &Path, scene: &Scene) -> Self {
         let keyring = Keyring::open(dir, None).unwrap();
+        let (streams, terms) = streams_of(2, 3, 4);
         let settings = PlanSettings {
             shards: 1,
             deployment: deployment(),
@@ -114,7 +121,11 @@ impl Fleet {
             min_meters: scene.min_meters,
             term: Term(Duration::from_secs(86_400)),
             latest: UnixMillis(0),
-            holders: Vec::new(),
+            holders: scene
+                .holders
+                .then(|| agreement(terms))
+                .into_iter()
+                .collect(),
         };
         let mut book = PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap();
         for feeder in ["feeder-1", "feeder-2"] {
@@ -145,6 +156,7 @@ impl Fleet {
             plan: book.plan().clone(),
             members: Arc::new(members),
             secrets,
+            streams,
             salts: Cell::new(0),
         }
     }
@@ -214,6 +226,49 @@ impl Fleet {
             salt: under.salt.0,
         };
         pad.add(&label, RING.modulus, plaintext);
+        if let Some(terms) = under.plan.terms_for(window) {
+            for pad in self.stream_pads(number, terms) {
+                pad.add(&label, RING.modulus, plaintext);
+            }
+        }
+    }
+
+    /// What a meter and each stream of the holders share.
+    fn stream_pads(&self, number: u32, terms: &Terms) -> Vec<PadKey> {
+        let member = self.members.get(number).unwrap();
+        let streams = self.streams.iter().zip(&terms.streams);
+        let pads = streams.map(|(secret, stream)| {
+            let parties = Parties {
+                deployment: terms.deployment.as_str(),
+                meter: member.meter.as_str(),
+                epoch: terms.generation,
+                meter_key: member.mask_key.as_bytes(),
+                verifier_key: stream.key.as_bytes(),
+            };
+            PadKey::agree(secret, member.mask_key.as_bytes(), &parties).unwrap()
+        });
+        pads.collect()
+    }
+
+    /// What holders that have these streams give for a sum, over all coefficients.
+    pub(crate) fn stream_sums(&self, sum: &Sum, streams: u16) -> Vec<u64> {
+        let terms = self.plan.terms_for(sum.window).unwrap();
+        let setting = self.plan.feeder(&sum.feeder, sum.window).unwrap();
+        let digest = (self.plan).setting_digest(setting, &self.plan.epochs[0], sum.window);
+        let mut words = vec![0; self.encoding().shape.coefficients()];
+        for (number, salt) in sum.set.iter().zip(&sum.salts) {
+            let label = Label {
+                setting: &digest.0,
+                window: sum.window.0,
+                salt: salt.0,
+            };
+            for (index, pad) in self.stream_pads(number, terms).iter().enumerate() {
+                if streams >> index & 1 == 1 {
+                    pad.add(&label, RING.modulus, &mut words);
+                }
+            }
+        }
+        words
     }
 
     /// Encrypts coefficients under the key of the first epoch.

@@ -43,6 +43,7 @@ fn bench_of(versions: Vec<TariffVersion>) -> Bench {
             versions,
         }),
         billed: 6,
+        holders: false,
         ..Scene::default()
     });
     bench.release.bill_min_intervals = 4;

@@ -2,6 +2,7 @@ mod areas;
 mod attacks;
 mod bills;
 mod failed;
+mod holders;
 mod publish;
 mod search;
 
@@ -53,6 +54,7 @@ impl Bench {
             profile: None,
             tariff: None,
             billed: 0,
+            holders: false,
         })
     }
 
