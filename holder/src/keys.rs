@@ -11,10 +11,11 @@ mod part;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use masks::MaskSecret;
 use service::Settings;
 use service::files::{self, SIGNING_KEY};
-use wire::{DeploymentId, Digest, HolderId, SigningKey, Terms};
+use wire::{Agreement, DeploymentId, Digest, HolderId, Message, SigningKey, Terms};
 
 pub(crate) use closed::Closed;
 pub use error::KeysError;
@@ -65,6 +66,13 @@ impl Folder {
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Signs a part of what holders agree on: its COSE_Sign1.
+    pub(crate) fn sign<M: Message>(&self, message: &M) -> Bytes {
+        let topic = Agreement::TOPIC;
+        let (signed, _) = wire::sign(message, None, &self.deployment, topic, &self.signing);
+        signed.into()
     }
 
     /// The parts that this holder has of mask keys, by the digests of the terms. That it has one says nothing of whether all

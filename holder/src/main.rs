@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use holder::setup::SetupCommand;
 use service::cli::{Arguments, Common, Tool};
 use service::config::Settings;
 use service::doctor::Subject;
@@ -15,6 +16,7 @@ use service::process::Context;
 #[command(
     version,
     after_help = "Examples:
+  holder init --set holder.id=association
   holder --set holder.id=association
   holder doctor"
 )]
@@ -27,6 +29,8 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    #[command(flatten)]
+    Setup(SetupCommand),
     #[command(flatten)]
     Tool(Tool),
 }
@@ -41,7 +45,14 @@ impl Arguments for Command {
     }
 
     fn tool(&self) -> Option<&Tool> {
-        self.action.as_ref().map(|Action::Tool(tool)| tool)
+        match &self.action {
+            Some(Action::Tool(tool)) => Some(tool),
+            _ => None,
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        matches!(self.action, Some(Action::Setup(_)))
     }
 
     fn subjects(settings: &Settings) -> Vec<Subject> {
@@ -50,8 +61,14 @@ impl Arguments for Command {
 }
 
 fn main() -> ExitCode {
-    service::process::main("holder", async |context: Context<Command>| {
-        holder::run(&context.settings, context.clock, context.stop).await?;
+    service::process::main("holder", async |mut context: Context<Command>| {
+        match context.args.action.take() {
+            Some(Action::Setup(command)) => print!("{}", command.run(&context.settings)?),
+            // What every binary has is done by now.
+            Some(Action::Tool(_)) | None => {
+                holder::run(&context.settings, context.clock, context.stop).await?;
+            }
+        }
         Ok(())
     })
 }

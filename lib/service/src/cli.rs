@@ -1,5 +1,6 @@
 //! Flags and commands that every binary takes.
 
+mod time;
 mod tools;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::Args;
 use crate::config::{ConfigError, Loaded, Overrides, Settings, load_layers};
 use crate::doctor::Subject;
 
+pub use time::{parse_time, time};
 pub use tools::Tool;
 pub(crate) use tools::{completions, manual, parse};
 

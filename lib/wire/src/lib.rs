@@ -70,9 +70,9 @@ pub use message::{
     MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_GROUPS,
     MAX_HOLDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS, MAX_RECEIPT_ENTRIES, MAX_REFUSALS,
     MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal, Owners, Plan, PlanRenewal, PoolEntry,
-    PrivacyUnit, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage,
-    Settlement, SettlementOutcome, Share, ShareRef, Status, Step, Stream, Sum, SumReceipt,
-    SumStatus, Tariff, TariffVersion, Terms, Total,
+    PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry,
+    RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status, Step, Stream, Sum,
+    SumReceipt, SumStatus, Tariff, TariffVersion, Terms, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

@@ -13,7 +13,6 @@
 
 mod error;
 mod inbox;
-mod time;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +24,7 @@ use crate::release::ledger::{self, LedgerError};
 
 pub use error::RotateError;
 pub use inbox::Inbox;
-pub use time::{parse_time, time};
+pub use service::cli::{parse_time, time};
 
 /// A new epoch that may begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! - `terms`: who the holders are, how many it takes, and the streams of masks that meters add
 //! - `agreement`: terms that all signed, and that enough of the holders before them closed their windows for
-//! - `setup`: what holders exchange before there is an agreement
+//! - `proposal`, `setup`: what holders exchange before there is an agreement
 //! - `ask`, `answer`: what the operator asks for and a holder gives · `consent`: that a sum may be opened
 //! - `countersignature`: that a page of the roster is right
 
@@ -11,6 +11,7 @@ mod answer;
 mod ask;
 mod consent;
 mod countersignature;
+mod proposal;
 mod setup;
 mod terms;
 
@@ -19,5 +20,6 @@ pub use answer::{AnswerBody, HolderAnswer};
 pub use ask::{Ask, Group, MAX_GROUPS, Step};
 pub use consent::Consent;
 pub use countersignature::Countersignature;
+pub use proposal::Proposal;
 pub use setup::{Card, Deal, DealtKey, MAX_DEALT};
 pub use terms::{HolderEntry, HolderSet, MAX_HOLDERS, Stream, Terms};

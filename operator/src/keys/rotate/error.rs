@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use wire::{FeederId, GridError, KeyEpoch, WindowStart};
 
-use super::time::time;
+use super::time;
 use crate::disk::DiskError;
 
 /// Why no new epoch begins.

@@ -253,7 +253,10 @@ impl Agreement {
     }
 }
 
-fn read_signed(reader: &mut Reader<'_>, field: &'static str) -> Result<Vec<Bytes>, WireError> {
+pub(super) fn read_signed(
+    reader: &mut Reader<'_>,
+    field: &'static str,
+) -> Result<Vec<Bytes>, WireError> {
     reader.list(super::MAX_HOLDERS, field, |reader| {
         let bytes = reader.bytes(field)?;
         match bytes.len() {

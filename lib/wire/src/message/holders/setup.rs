@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::terms::{HolderSet, MAX_HOLDERS};
-use crate::cbor::{Reader, Writer};
+use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::ids::{DeploymentId, HolderId};
 use crate::keys::{MaskKey, VerifyingKey};
@@ -36,14 +36,15 @@ pub struct DealtKey {
     pub absent: HolderSet,
     /// Its public half.
     pub key: MaskKey,
-    /// The secret half, encrypted to each of the others who get it, by their places.
+    /// The secret half, encrypted to each of those who get it, by their places, ascending. The dealer is one of them, so that it need
+    /// not keep what it drew.
     pub wrapped: Vec<(u8, Bytes)>,
 }
 
 /// The mask keys that one holder drew: those of the streams of which it is the first to have a part. Signed by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deal {
-    /// SHA-256 of the terms without their streams, and of all holders' cards.
+    /// The digest of the [`Proposal`](super::Proposal) that they are drawn for.
     pub proposal: Digest,
     /// The holder.
     pub holder: HolderId,
@@ -104,6 +105,12 @@ impl Message for Deal {
                 })
             })?,
         })
+    }
+
+    fn check(&self) -> Result<(), WireError> {
+        ascending(&self.keys, "deal.keys", |a, b| a.absent < b.absent)?;
+        let mut keys = self.keys.iter();
+        keys.try_for_each(|dealt| ascending(&dealt.wrapped, "deal.wrapped", |a, b| a.0 < b.0))
     }
 }
 

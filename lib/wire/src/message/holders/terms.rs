@@ -142,13 +142,21 @@ impl Terms {
         }
     }
 
-    fn out_of_range(field: &'static str, value: u8, min: u8, max: usize) -> WireError {
-        WireError::OutOfRange {
-            field,
-            value: value.into(),
-            min: min.into(),
-            max: max as i128,
-        }
+    /// Whether so many of `n` holders can be asked for.
+    pub(super) fn check_numbers(threshold: u8, consents: u8, n: usize) -> Result<(), WireError> {
+        let within = |field, value: usize, min: usize, max: usize| match value {
+            value if value < min || value > max => Err(WireError::OutOfRange {
+                field,
+                value: value as i128,
+                min: min as i128,
+                max: max as i128,
+            }),
+            _ => Ok(()),
+        };
+        let (threshold, consents) = (usize::from(threshold), usize::from(consents));
+        within("terms.holders", n, 2, MAX_HOLDERS)?;
+        within("terms.threshold", threshold, 2, n)?;
+        within("terms.consents", consents, threshold, n)
     }
 }
 
@@ -206,21 +214,7 @@ impl Message for Terms {
 
     fn check(&self) -> Result<(), WireError> {
         let n = self.holders.len();
-        if n < 2 {
-            return Err(WireError::OutOfRange {
-                field: "terms.holders",
-                value: n as i128,
-                min: 2,
-                max: MAX_HOLDERS as i128,
-            });
-        }
-        let (threshold, consents) = (self.threshold, self.consents);
-        if threshold < 2 || usize::from(threshold) > n {
-            return Err(Self::out_of_range("terms.threshold", threshold, 2, n));
-        }
-        if consents < threshold || usize::from(consents) > n {
-            return Err(Self::out_of_range("terms.consents", consents, threshold, n));
-        }
+        Self::check_numbers(self.threshold, self.consents, n)?;
         if (self.generation == 1) != self.previous.is_none() {
             return Err(WireError::TermsChain);
         }
@@ -230,7 +224,7 @@ impl Message for Terms {
         if keys.len() != n || streams.len() != self.streams.len() {
             return Err(WireError::TermsKeyTwice);
         }
-        let expected = HolderSet::all_of(usize::from(threshold) - 1, n);
+        let expected = HolderSet::all_of(usize::from(self.threshold) - 1, n);
         match expected.eq(self.streams.iter().map(|stream| stream.absent)) {
             true => Ok(()),
             false => Err(WireError::TermsStreams),
