@@ -184,6 +184,7 @@ impl Work {
     /// that may take `limit`.
     pub(crate) fn scenario(&self, base: &Settings, seed: u64, limit: Duration) -> Result<Scenario> {
         let options = scenario::Options {
+            holders: None,
             meters: Some(self.meters),
             replay: None,
             feeders: self.feeders,

@@ -21,6 +21,7 @@ pub mod bills;
 pub mod comparison;
 mod customers;
 mod entered;
+pub mod holders;
 mod input;
 pub mod latency;
 pub mod ledger;

@@ -8,6 +8,7 @@ use readings::Source;
 use service::config::{Settings, SourceKind};
 use wire::{Grid, GridError, MeterId, UnixSeconds, WindowStart, Zone};
 
+use crate::holders::Group;
 use crate::input::Input;
 use crate::ledger::Ledger;
 use crate::network::Network;
@@ -52,6 +53,9 @@ pub struct Options {
     /// Length of an interval, such as 15m; a file's own unless set, an hour for a simulated fleet.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub interval: Option<Duration>,
+    /// Share the mask keys among holders, such as 2of4: two of four together have all.
+    #[arg(long, value_name = "TofN")]
+    pub holders: Option<Group>,
     /// The network between the gateway and the broker.
     #[arg(skip)]
     pub network: Network,
@@ -73,6 +77,8 @@ pub struct Scenario {
     pub ledger: Option<Ledger>,
     /// The network between the gateway and the broker.
     pub network: Network,
+    /// Who holds mask keys beside the operator.
+    pub holders: Option<Group>,
 }
 
 impl Scenario {
@@ -141,6 +147,7 @@ impl Scenario {
             input,
             ledger,
             network: options.network,
+            holders: options.holders,
         })
     }
 }

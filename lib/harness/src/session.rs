@@ -56,7 +56,8 @@ impl<'a> Session<'a> {
     pub async fn start(scenario: &'a Scenario, on: &On) -> Result<Self> {
         let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir();
         let state = state.context("a folder for the state")?;
-        let mut stack = Stack::services(&scenario.settings, state.path(), on).await?;
+        let mut stack =
+            Stack::with_holders(&scenario.settings, state.path(), on, scenario.holders).await?;
         stack.add_fleet(scenario.network).await?;
         let plan = &scenario.settings.plan;
         let min_meters = plan.minimum_group();

@@ -39,6 +39,7 @@ use tokio::time::sleep;
 use wire::AnalyticsId;
 
 use crate::Interrupted;
+use crate::holders::Group;
 use crate::network::{self, Network};
 use crate::runtimes::On;
 use crate::watch::Seen;
@@ -54,6 +55,7 @@ pub struct Stack {
     operator: JoinHandle<Result<(), operator::OperatorError>>,
     /// More than one where they are a pool.
     analytics: Vec<Analytics>,
+    holders: Vec<JoinHandle<Result<(), holder::HolderError>>>,
     fleet: Option<JoinHandle<Result<Summary, meter::MeterError>>>,
     settings: Settings,
     sender: mpsc::UnboundedSender<Seen>,
@@ -81,6 +83,19 @@ impl Stack {
     /// # Errors
     /// Where the broker cannot listen.
     pub async fn services(settings: &Settings, state: &Path, on: &On) -> Result<Self> {
+        Self::with_holders(settings, state, on, None).await
+    }
+
+    /// The same, with holders of mask keys.
+    ///
+    /// # Errors
+    /// Where the broker cannot listen, or the holders cannot be set up.
+    pub async fn with_holders(
+        settings: &Settings,
+        state: &Path,
+        on: &On,
+        holders: Option<Group>,
+    ) -> Result<Self> {
         let (stop, stopped) = Stop::manual();
         let (sender, seen) = mpsc::unbounded_channel();
         let mut settings = settings.clone();
@@ -93,6 +108,8 @@ impl Stack {
         let broker = broker.context("starting the broker")?;
         settings.mqtt.address = broker.address().to_string();
         let broker = on.broker.spawn(broker.run(stopped.clone()));
+        let group = holders.map(|group| group.set_up(&mut settings, state));
+        let holders = group.transpose()?.unwrap_or_default();
         let own = settings.clone();
         let clock = on.clock.clone();
         let stop_of = stopped.clone();
@@ -107,13 +124,24 @@ impl Stack {
             broker,
             operator,
             analytics: Vec::new(),
+            holders: Vec::new(),
             fleet: None,
             settings,
             sender,
             seen,
         };
         stack.start_analytics();
+        for own in holders {
+            stack.start_holder(own);
+        }
         Ok(stack)
+    }
+
+    fn start_holder(&mut self, own: Settings) {
+        let clock = self.on.clock.clone();
+        let stop = self.stopped.clone();
+        let run = async move { holder::run(&own, clock, stop).await };
+        self.holders.push(self.on.operator.spawn(run));
     }
 
     /// Starts analytics again, after [`Stack::stop_analytics`], or another one beside it.
@@ -199,6 +227,7 @@ impl Stack {
         self.broker.is_finished()
             || self.operator.is_finished()
             || analytics.any(|analytics| analytics.task.is_finished())
+            || self.holders.iter().any(JoinHandle::is_finished)
     }
 
     /// Stops everything and waits for it; what was reported is kept for [`Stack::reported`].
@@ -215,6 +244,9 @@ impl Stack {
         }
         self.stop_analytics().await?;
         (&mut self.operator).await?.context("the operator")?;
+        for holder in std::mem::take(&mut self.holders) {
+            holder.await?.context("a holder")?;
+        }
         (&mut self.broker).await?.context("the broker")?;
         Ok(())
     }

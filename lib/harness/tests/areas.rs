@@ -50,6 +50,7 @@ async fn transformers_and_substations_have_exact_totals_of_feeders_that_are_too_
         seed: 1,
         interval: None,
         network: Network::default(),
+        holders: None,
     };
     let settings = options.settings(&settings()).unwrap();
     let (event, speed) = (Duration::from_secs(3 * 86_400), 86_400.0);

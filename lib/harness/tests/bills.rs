@@ -72,6 +72,7 @@ async fn bills_of_all_customers_are_exact_and_the_last_ones_are_kept_back() {
         seed: 1,
         interval: None,
         network: Network::default(),
+        holders: None,
     };
     let settings = options.settings(&settings()).unwrap();
     let (event, speed) = (Duration::from_secs(14 * DAY), 86_400.0);

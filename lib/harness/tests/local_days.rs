@@ -98,6 +98,7 @@ async fn comes_out_exactly(days: &[(&str, &str, u32)]) {
         seed: 1,
         interval: None,
         network: Network::default(),
+        holders: None,
     };
     let settings = options.settings(&settings).unwrap();
     let (event, speed) = (Duration::from_secs(3 * 86_400), 86_400.0);

@@ -1,39 +1,65 @@
-//! Which holder adds up which streams, so that every stream is answered by two holders where two that have it are there.
+//! Which holder adds up which streams, so that every stream is answered by two holders wherever two that have it are there.
+//!
+//! Where two groups of holders without a member in common each have every stream, each holder adds up its share to one answer, and
+//! what the groups come to is compared. Where a holder would have to be in both, it could add the same error to both, so there each
+//! stream is answered, and compared, alone.
 
 use wire::{Group, HolderSet, Terms};
 
-/// Two covers of the streams by different holders.
+/// Two covers of the streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cover {
     /// All streams, each once.
     pub(crate) first: Vec<Group>,
-    /// All streams again, each by another holder; empty where a stream has no other that is there.
+    /// All streams again by other holders; those are missing that nobody else has who is there.
     pub(crate) second: Vec<Group>,
+    /// Every group is of one stream, and no group of one holder confirms another of its own.
+    pub(crate) is_single: bool,
 }
 
 impl Cover {
     /// What to ask the holders that are `there` for; `None` where a stream has none of them.
     pub(crate) fn of(terms: &Terms, there: HolderSet) -> Option<Self> {
-        let mut load = [0_usize; wire::MAX_HOLDERS];
-        let first = assign(terms, there, &mut load, &[])?;
-        let second = assign(terms, there, &mut load, &first).unwrap_or_default();
+        let places: Vec<_> = there
+            .iter()
+            .filter(|place| *place < terms.holders.len())
+            .collect();
+        let threshold = usize::from(terms.threshold);
+        if let Some((first, rest)) = places.split_at_checked(threshold)
+            && let Some((second, _)) = rest.split_at_checked(threshold)
+        {
+            return Some(Self {
+                first: groups(&assign(terms, first)?),
+                second: groups(&assign(terms, second)?),
+                is_single: false,
+            });
+        }
+        let first = assign(terms, &places)?;
+        let second = first.iter().enumerate().filter_map(|(stream, before)| {
+            let has = |place: &&usize| {
+                **place != *before && !terms.streams[stream].absent.contains(**place)
+            };
+            // Those further on, so that not one holder confirms everything.
+            let mut others = places.iter().cycle().skip(stream).take(places.len());
+            others.find(has).map(|place| single(*place, stream))
+        });
         Some(Self {
-            first: groups(&first),
-            second: groups(&second),
+            second: second.collect(),
+            first: (first.iter().enumerate())
+                .map(|(stream, place)| single(*place, stream))
+                .collect(),
+            is_single: true,
         })
     }
 
     /// Every stream by every holder that is there and has it: to see whose answers differ.
     pub(crate) fn each(terms: &Terms, there: HolderSet) -> Vec<Group> {
-        let mut groups: Vec<_> = there
-            .iter()
-            .flat_map(|place| {
-                terms.streams_of(place).map(move |stream| Group {
-                    holder: place as u8,
-                    streams: 1 << stream,
-                })
-            })
-            .collect();
+        let of = |place| {
+            terms
+                .streams_of(place)
+                .map(move |stream| single(place, stream))
+        };
+        let mut groups: Vec<_> = there.iter().flat_map(of).collect();
         groups.sort();
         groups
     }
@@ -42,29 +68,33 @@ impl Cover {
     pub(crate) fn groups(&self) -> Vec<Group> {
         let mut all: Vec<_> = self.first.iter().chain(&self.second).copied().collect();
         all.sort();
-        all.dedup();
         all
+    }
+
+    /// The group of the second cover that must come to the same as this one of the first, where groups are of one stream.
+    pub(crate) fn confirming(&self, group: &Group) -> Option<&Group> {
+        self.second
+            .iter()
+            .find(|other| other.streams == group.streams)
     }
 }
 
-/// For each stream a holder that is there, has it, and is not the one in `before`: of those the one with the least to do.
-fn assign(
-    terms: &Terms,
-    there: HolderSet,
-    load: &mut [usize; wire::MAX_HOLDERS],
-    before: &[usize],
-) -> Option<Vec<usize>> {
+fn single(place: usize, stream: usize) -> Group {
+    Group {
+        holder: place as u8,
+        streams: 1 << stream,
+    }
+}
+
+/// For each stream one of these holders that has it: of those the one with the least to do.
+fn assign(terms: &Terms, places: &[usize]) -> Option<Vec<usize>> {
+    let mut load = [0_usize; wire::MAX_HOLDERS];
     let mut chosen = Vec::with_capacity(terms.streams.len());
-    for (index, stream) in terms.streams.iter().enumerate() {
-        let may = |place: &usize| {
-            *place < terms.holders.len()
-                && !stream.absent.contains(*place)
-                && before.get(index) != Some(place)
-        };
-        let place = there
+    for stream in &terms.streams {
+        let able = places
             .iter()
-            .filter(may)
-            .min_by_key(|place| (load[*place], *place))?;
+            .filter(|place| !stream.absent.contains(**place));
+        let place = *able.min_by_key(|place| (load[**place], **place))?;
         load[place] += 1;
         chosen.push(place);
     }
@@ -74,13 +104,12 @@ fn assign(
 fn groups(chosen: &[usize]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (stream, place) in chosen.iter().enumerate() {
-        let holder = *place as u8;
-        match groups.iter_mut().find(|group| group.holder == holder) {
+        match groups
+            .iter_mut()
+            .find(|group| usize::from(group.holder) == *place)
+        {
             Some(group) => group.streams |= 1 << stream,
-            None => groups.push(Group {
-                holder,
-                streams: 1 << stream,
-            }),
+            None => groups.push(single(*place, stream)),
         }
     }
     groups
@@ -91,25 +120,23 @@ mod tests {
     use super::*;
     use crate::holders::agreements::tests::terms;
 
-    fn streams(groups: &[Group]) -> Vec<u16> {
-        groups.iter().map(|group| group.streams).collect()
+    fn holders(groups: &[Group]) -> HolderSet {
+        HolderSet::of(groups.iter().map(|group| usize::from(group.holder)))
     }
 
     #[test]
-    fn each_stream_is_added_up_by_two_holders_that_have_it() {
-        for (threshold, n) in [(2, 3), (2, 4), (3, 5), (3, 4), (2, 5)] {
+    fn each_stream_is_answered_by_two_holders_that_have_it_and_no_holder_confirms_itself() {
+        for (threshold, n) in [(2, 2), (2, 3), (2, 4), (3, 5), (3, 4), (2, 5)] {
             let terms = terms(threshold, threshold, n);
             let all = (1_u16 << terms.streams.len()) - 1;
             for away in [None, Some(0), Some(n - 1)] {
                 let there = HolderSet::of((0..n).filter(|place| Some(*place) != away));
-                let cover = Cover::of(&terms, there).unwrap();
-                assert_eq!(streams(&cover.first).iter().sum::<u16>(), all);
-                let has_two = |stream: &wire::Stream| {
-                    let has = |place: &usize| !stream.absent.contains(*place);
-                    there.iter().filter(has).count() >= 2
+                let Some(cover) = Cover::of(&terms, there) else {
+                    assert!(there.len() < threshold);
+                    continue;
                 };
-                let doubled = terms.streams.iter().all(has_two);
-                assert_eq!(!cover.second.is_empty(), doubled, "{threshold} of {n}");
+                let sum = |groups: &[Group]| groups.iter().map(|group| group.streams).sum::<u16>();
+                assert_eq!(sum(&cover.first), all);
                 for group in cover.groups() {
                     let holder = usize::from(group.holder);
                     assert!(there.contains(holder));
@@ -118,11 +145,20 @@ mod tests {
                         assert!(!asked || !stream.absent.contains(holder));
                     }
                 }
-                let both = cover.first.iter().flat_map(|a| {
-                    let same = cover.second.iter().filter(|b| b.holder == a.holder);
-                    same.map(|b| a.streams & b.streams)
-                });
-                assert_eq!(both.sum::<u16>(), 0, "no holder confirms itself");
+                if !cover.is_single {
+                    assert!(there.len() >= 2 * threshold);
+                    assert_eq!(sum(&cover.second), all);
+                    let (first, second) = (holders(&cover.first), holders(&cover.second));
+                    assert!(first.iter().all(|place| !second.contains(place)));
+                    continue;
+                }
+                for (index, stream) in terms.streams.iter().enumerate() {
+                    let group = cover.first[index];
+                    let able = there.iter().filter(|place| !stream.absent.contains(*place));
+                    let confirming = cover.confirming(&group);
+                    assert_eq!(confirming.is_some(), able.count() > 1, "{threshold} of {n}");
+                    assert!(confirming.is_none_or(|other| other.holder != group.holder));
+                }
             }
         }
     }

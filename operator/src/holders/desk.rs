@@ -325,3 +325,6 @@ fn say_suspects(gathering: &Gathering, suspects: HolderSet, what: &str) {
         "these holders gave masks that contradict others', {what}"
     );
 }
+
+#[cfg(test)]
+mod tests;

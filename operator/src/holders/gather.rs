@@ -177,7 +177,14 @@ impl Gathering {
         let (Some(first), Some(second)) = (sum(&cover.first), sum(&cover.second)) else {
             return Progress::Waits;
         };
-        match cover.second.is_empty() || first == second {
+        let agree = match cover.is_single {
+            true => cover.first.iter().all(|group| {
+                let confirming = cover.confirming(group);
+                confirming.is_none_or(|other| self.answers.get(group) == self.answers.get(other))
+            }),
+            false => first == second,
+        };
+        match agree {
             true => Progress::Masks(first, HolderSet::default()),
             false => Progress::Differs,
         }

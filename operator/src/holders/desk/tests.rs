@@ -1,0 +1,266 @@
+use packed::RING;
+use service::trust::MinMeters;
+
+use super::*;
+use crate::enrolment::message::tests::{deployment, topics};
+use crate::holders::agreements::tests::{signing, terms};
+use crate::release::take_result::Lengths;
+use crate::testing::{members, plan};
+
+const LENGTHS: Lengths = Lengths {
+    checks: 2,
+    payload: 3,
+};
+
+/// A desk that asks so many holders, of whom two have every stream.
+struct Scene {
+    desk: HolderDesk,
+    terms: Arc<Terms>,
+    now: Instant,
+    _dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(consents: usize, n: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = Arc::new(Keyring::open(dir.path(), None).unwrap());
+        let mut settings = Settings::defaults();
+        settings.deployment.id = deployment();
+        Self {
+            desk: HolderDesk::new(&settings, topics(), keyring),
+            terms: Arc::new(terms(2, consents, n)),
+            now: Instant::now(),
+            _dir: dir,
+        }
+    }
+
+    fn needed(&self, masks: Option<crate::holders::masks::HolderMasks>) -> Needed {
+        let job = Job {
+            feeder: "feeder-1".parse().unwrap(),
+            payload: Bytes::from_static(b"a sum"),
+            plan: Arc::new(plan()),
+            min_meters: Arc::new(MinMeters::new(15)),
+            members: Arc::new(members(3)),
+            others: Vec::new(),
+            masks,
+        };
+        Needed {
+            job,
+            sum: Bytes::from_static(b"what analytics signed"),
+            terms: self.terms.clone(),
+            lengths: LENGTHS,
+        }
+    }
+
+    /// The one question that is to be published.
+    fn question(&mut self) -> Ask {
+        let [(topic, bytes)]: [Outgoing; 1] = self.desk.take_questions().try_into().unwrap();
+        assert_eq!(topic, topics().of(&Topic::Ask));
+        wire::decode_shared::<Ask>(&bytes, bytes.len())
+            .unwrap()
+            .claimed()
+            .clone()
+    }
+
+    fn id(&self, place: usize) -> HolderId {
+        self.terms.holders[place].id.clone()
+    }
+
+    fn says(&mut self, place: usize, ask: &Ask, body: AnswerBody) {
+        let holder = self.id(place);
+        let answer = HolderAnswer {
+            holder: holder.clone(),
+            subject: ask.subject(),
+            step: ask.step,
+            body,
+        };
+        let topic = Topic::HolderAnswer { holder };
+        let place_of = topics().of(&topic);
+        let (bytes, _) = wire::seal(&answer, None, &deployment(), &place_of, &signing(place));
+        self.desk.receive(&topic, &bytes.into(), self.now);
+    }
+
+    /// All holders answer, each word the streams' bits; `lie` is added by one of them.
+    fn answer(&mut self, ask: &Ask, lie: Option<(usize, u64)>, silent: Option<usize>) {
+        let len = match ask.step {
+            Step::Checks => LENGTHS.checks,
+            _ => LENGTHS.payload,
+        };
+        for group in &ask.groups {
+            let place = usize::from(group.holder);
+            if silent == Some(place) {
+                continue;
+            }
+            let added = lie
+                .filter(|(liar, _)| *liar == place)
+                .map_or(0, |(_, lie)| lie);
+            let word = (u64::from(group.streams) + added) % RING.modulus;
+            let body = AnswerBody::Masks {
+                streams: group.streams,
+                words: vec![word; len],
+            };
+            self.says(place, ask, body);
+        }
+    }
+
+    fn consents(&mut self, ask: &Ask, places: &[usize], members: u8) {
+        for place in places {
+            let holder = self.id(*place);
+            let consent = Consent {
+                holder: holder.clone(),
+                terms: self.terms.digest(),
+                subject: ask.subject(),
+                members: Digest([members; 32]),
+            };
+            let topic = Topic::Consent { holder };
+            let place_of = topics().of(&topic);
+            let (bytes, _) = wire::seal(&consent, None, &deployment(), &place_of, &signing(*place));
+            self.desk.receive(&topic, &bytes.into(), self.now);
+        }
+    }
+}
+
+#[test]
+fn a_sum_comes_back_with_its_checks_and_then_with_everything() {
+    let mut scene = Scene::new(3, 4);
+    scene.desk.ask(scene.needed(None), scene.now);
+    scene.desk.ask(scene.needed(None), scene.now);
+    let ask = scene.question();
+    assert_eq!((ask.step, ask.groups.is_empty()), (Step::Checks, false));
+    scene.answer(&ask, None, None);
+    let job = scene.desk.next_ready().unwrap();
+    let masks = job.masks.unwrap();
+    assert_eq!((&**masks.checks, masks.is_whole()), (&[15, 15][..], false));
+
+    scene.desk.ask(scene.needed(Some(masks)), scene.now);
+    let ask = scene.question();
+    assert_eq!((ask.step, ask.groups.len()), (Step::Consent, 0));
+    scene.consents(&ask, &[0, 2], 1);
+    assert!(!scene.desk.has_questions(), "two of three consents");
+    scene.consents(&ask, &[2, 3], 1);
+    let ask = scene.question();
+    assert_eq!((ask.step, ask.consents.len()), (Step::Payload, 3));
+    scene.answer(&ask, None, None);
+    let masks = scene.desk.next_ready().unwrap().masks.unwrap();
+    assert_eq!(masks.payload.as_deref(), Some(&vec![15, 15, 15]));
+    assert!(!scene.desk.has_ready());
+}
+
+#[test]
+fn consents_to_other_meters_do_not_count_together() {
+    let mut scene = Scene::new(3, 4);
+    let masks = crate::holders::masks::HolderMasks {
+        checks: vec![0; 2].into(),
+        payload: None,
+    };
+    scene.desk.ask(scene.needed(Some(masks)), scene.now);
+    let ask = scene.question();
+    scene.consents(&ask, &[0, 1], 1);
+    scene.consents(&ask, &[2], 2);
+    assert!(!scene.desk.has_questions());
+    scene.consents(&ask, &[3], 1);
+    assert_eq!(
+        scene.question().consents.len(),
+        3,
+        "without the one that differs"
+    );
+}
+
+#[test]
+fn a_holder_that_lies_is_outvoted() {
+    for (n, away) in [(4, None), (4, Some(0)), (4, Some(3)), (3, None)] {
+        let mut scene = Scene::new(3, n);
+        scene.desk.ask(scene.needed(None), scene.now);
+        let mut ask = scene.question();
+        if away.is_some() {
+            scene.answer(&ask, None, away);
+            scene.now += Duration::from_secs(60);
+            scene.desk.tick(scene.now);
+            ask = scene.question();
+        }
+        // The same error everywhere: two answers of one holder do not confirm each other.
+        let liar = Some((usize::from(ask.groups[0].holder), 7));
+        scene.answer(&ask, liar, away);
+        assert!(!scene.desk.has_ready(), "{n} holders without {away:?}");
+        let ask = scene.question();
+        scene.answer(&ask, liar, away);
+        let masks = scene.desk.next_ready().unwrap().masks.unwrap();
+        let all = (1 << scene.terms.streams.len()) - 1;
+        assert_eq!(&**masks.checks, &[all, all]);
+    }
+}
+
+#[test]
+fn a_holder_that_is_away_is_not_asked_again_and_one_that_comes_back_is() {
+    let mut scene = Scene::new(3, 4);
+    scene.desk.ask(scene.needed(None), scene.now);
+    let ask = scene.question();
+    scene.answer(&ask, None, Some(1));
+    assert!(!scene.desk.has_ready());
+    scene.now += Duration::from_secs(60);
+    scene.desk.tick(scene.now);
+    let ask = scene.question();
+    assert!(ask.groups.iter().all(|group| group.holder != 1));
+    assert_eq!(
+        scene.desk.awaited().map(|(sums, away)| (sums, away.len())),
+        Some((1, 1))
+    );
+    scene.answer(&ask, None, None);
+    assert!(scene.desk.has_ready());
+    let masks = scene.desk.next_ready().unwrap().masks;
+    scene.desk.ask(scene.needed(masks), scene.now);
+    let ask = scene.question();
+    scene.consents(&ask, &[1], 1);
+    assert_eq!(scene.desk.awaited(), None);
+}
+
+#[test]
+fn what_was_not_asked_for_or_signed_by_another_counts_for_nothing() {
+    let mut scene = Scene::new(3, 4);
+    scene.desk.ask(scene.needed(None), scene.now);
+    let ask = scene.question();
+    let masks = |streams, len| AnswerBody::Masks {
+        streams,
+        words: vec![0; len],
+    };
+    let group = ask.groups[0];
+    let place = usize::from(group.holder);
+    scene.says(place, &ask, masks(group.streams, LENGTHS.payload));
+    scene.says(place, &ask, masks(0x3ff, LENGTHS.checks));
+    let too_large = AnswerBody::Masks {
+        streams: group.streams,
+        words: vec![RING.modulus; LENGTHS.checks],
+    };
+    scene.says(place, &ask, too_large);
+    let holder = scene.id(place);
+    let forged = HolderAnswer {
+        holder: holder.clone(),
+        subject: ask.subject(),
+        step: ask.step,
+        body: masks(group.streams, LENGTHS.checks),
+    };
+    let topic = Topic::HolderAnswer { holder };
+    let place_of = topics().of(&topic);
+    let other = signing((place + 1) % 4);
+    let (bytes, _) = wire::seal(&forged, None, &deployment(), &place_of, &other);
+    scene.desk.receive(&topic, &bytes.into(), scene.now);
+    let rest = Ask {
+        groups: ask.groups[1..].to_vec(),
+        ..ask
+    };
+    scene.answer(&rest, None, None);
+    assert!(!scene.desk.has_ready());
+}
+
+#[test]
+fn one_that_refuses_is_asked_no_more_and_the_others_are_enough() {
+    let mut scene = Scene::new(3, 4);
+    scene.desk.ask(scene.needed(None), scene.now);
+    let ask = scene.question();
+    scene.answer(&ask, None, Some(3));
+    scene.says(3, &ask, AnswerBody::Refused(Reason::UnknownMeter));
+    scene.now += Duration::from_secs(60);
+    scene.desk.tick(scene.now);
+    let ask = scene.question();
+    assert!(ask.groups.iter().all(|group| group.holder != 3));
+}
