@@ -2,7 +2,9 @@
 
 use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
-use wire::{Topic, Topics};
+use wire::Topics;
+
+use crate::run::subscriptions;
 
 /// Pad keys of a hundred thousand meters, and the roster.
 const MEMORY: u64 = 256 << 20;
@@ -17,22 +19,16 @@ pub fn subject(settings: &Settings) -> Subject {
     let folder = settings.deployment.state_dir.join(name);
     let metrics = settings.holder.metrics_listen;
     let metrics = metrics.map(|address| ("holder.metrics_listen", address));
-    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
-        vec![
-            topics.plan(),
-            topics.renewal(),
-            topics.roster_filter(),
-            topics.proposed_roster_filter(),
-            topics.of(&Topic::Ask),
-        ]
-    });
+    let topics = Topics::new(&settings.deployment.root);
     Subject {
         process: crate::NAME,
         secrets: vec![folder.join("signing.key"), folder.join("exchange.key")],
         folder: Some(folder),
         listens: metrics.into_iter().collect(),
         client: true,
-        subscriptions: subscriptions.unwrap_or_default(),
+        subscriptions: topics
+            .map(|topics| subscriptions(&topics))
+            .unwrap_or_default(),
         roster: None,
         descriptors: DESCRIPTORS,
         memory: MEMORY,

@@ -1,16 +1,30 @@
 //! A holder of mask keys: one of several without whose answers the operator opens no sum.
 //!
 //! # Layout
-//! * `keys`: the state folder · [`setup`]: how holders come to an agreement · `run`: over MQTT · [`doctor`]: what the set-up lacks
+//! * `keys`: the state folder · [`setup`]: how holders come to an agreement
+//! * `ledger`: what it consented to, and the meters it knows · `roster`: those meters
+//! * `judge`: what it lets be opened · `pads`: masks, added up · `answers`: questions and their answers
+//! * `pages`: the roster, taken and countersigned · `run`: over MQTT
+//! * [`metrics`]: what it counts · [`doctor`]: what the set-up lacks
 
+mod answers;
 pub mod doctor;
 mod error;
+mod judge;
 mod keys;
+mod ledger;
+pub mod metrics;
+mod pads;
+mod pages;
+mod roster;
 mod run;
 pub mod setup;
+#[cfg(test)]
+mod testing;
 
 pub use error::HolderError;
 pub use keys::KeysError;
+pub use ledger::LedgerError;
 pub use run::run;
 
 /// The name of the process.

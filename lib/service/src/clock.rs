@@ -15,6 +15,13 @@ pub trait Clock: Send + Sync {
 /// A clock shared between tasks.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// The latest time that another machine's clock may show now, if it is ahead by at most `tolerance`.
+#[must_use]
+pub fn latest(clock: &SharedClock, tolerance: Duration) -> UnixMillis {
+    let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX);
+    UnixMillis(clock.now().0.saturating_add(tolerance))
+}
+
 /// The operating system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use release::{Answer, Kind, Level, Rules, Withheld};
 use wire::{
-    Areas, FeederId, FeederPlan, Plan, Reason, Rest, ShareRef, Sum, UnixMillis, VerifyingKey,
+    Areas, FeederId, FeederPlan, KeyEpoch, Plan, Reason, Rest, ShareRef, Sum, UnixMillis,
+    VerifyingKey,
 };
 
 use crate::failpoint;
@@ -145,6 +146,31 @@ pub fn check_group<'m>(
     };
     let decision = rules.judge(&answer, false, &[], |meter: usize| capacities[meter]);
     decision.released().map_err(reason_of)
+}
+
+/// What of a feeder's window was opened, or consented to, before a sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier {
+    /// The key epoch.
+    pub epoch: KeyEpoch,
+    /// How many of the feeder's meters are in it.
+    pub meters: u32,
+    /// Whether it took the place of a part that failed.
+    pub is_part: bool,
+}
+
+/// Whether a sum's reports came after one of their window was released. A window has several sums that are not late where its
+/// reports are of two key epochs, since two keys cannot be added, and where more report than one sum can hold.
+pub fn is_late(
+    sum: &Sum,
+    feeder: &FeederId,
+    plan: &Plan,
+    mut earlier: impl Iterator<Item = Earlier>,
+) -> bool {
+    let setting = plan.feeder(feeder, sum.window);
+    let has_room =
+        |other: &Earlier| setting.is_none_or(|setting| other.meters < setting.max_meters);
+    earlier.any(|other| !other.is_part && other.epoch == sum.epoch && has_room(&other))
 }
 
 /// The declared capacity of the meter with this number, in W; 0 of nobody.

@@ -2,10 +2,7 @@
 //! consents to open a sum.
 
 use bytes::Bytes;
-use wire::{
-    Countersignature, DeploymentId, Detached, Digest, HolderId, Reason, RosterPage, Terms, Topic,
-    Topics,
-};
+use wire::{Countersignature, DeploymentId, HolderId, Reason, Terms, Topic, Topics};
 
 /// The longest countersignature that is read, in bytes.
 const MAX_LEN: usize = 1 << 10;
@@ -34,30 +31,4 @@ pub(crate) fn read(
         true => Ok((countersignature, signed)),
         false => Err(Reason::WrongTopic),
     }
-}
-
-/// The holders that countersigned what a page has, under these terms.
-pub(crate) fn signers(
-    page: &RosterPage,
-    entries: Digest,
-    terms: &Terms,
-    (deployment, topics): (&DeploymentId, &Topics),
-) -> Vec<usize> {
-    let digest = terms.digest();
-    let signer = |signed: &Bytes| {
-        let signed = Detached::<Countersignature>::decode(signed).ok()?;
-        let place = terms.place(&signed.claimed().holder)?;
-        let holder = &terms.holders[place];
-        let topic = topics.of(&Topic::Countersignature {
-            holder: holder.id.clone(),
-        });
-        let (message, _) = signed.verify(deployment, &topic, &holder.key).ok()?;
-        let is_of_it =
-            message.terms == digest && message.page == page.page && message.entries == entries;
-        is_of_it.then_some(place)
-    };
-    let mut signers: Vec<_> = page.countersignatures.iter().filter_map(signer).collect();
-    signers.sort_unstable();
-    signers.dedup();
-    signers
 }

@@ -169,15 +169,14 @@ fn check_release(window: &[Opening], sum: &Sum, grounds: &Grounds<'_>) -> Result
     decision.released().map_err(reason_of)
 }
 
-/// Whether the sum's reports came after one of their window was released. A window has several sums that are not late where its
-/// reports are of two key epochs, since two keys cannot be added, and where more report than one sum can hold.
+/// Whether the sum's reports came after one of their window was released.
 fn is_late(others: &[&Opening], feeder: &FeederId, sum: &Sum, plan: &Plan) -> bool {
-    let setting = plan.feeder(feeder, sum.window);
-    let has_room =
-        |other: &Opening| setting.is_none_or(|setting| other.meters < setting.max_meters);
-    let is_before =
-        |other: &&Opening| other.replaces.is_none() && other.epoch == sum.epoch && has_room(other);
-    others.iter().any(is_before)
+    let earlier = others.iter().map(|other| sums::Earlier {
+        epoch: other.epoch,
+        meters: other.meters,
+        is_part: other.replaces.is_some(),
+    });
+    sums::is_late(sum, feeder, plan, earlier)
 }
 
 /// Whether a sum that replaces another is of one group of it, of which no other part was opened.

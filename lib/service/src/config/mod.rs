@@ -102,16 +102,26 @@ impl Settings {
         }
     }
 
-    /// Gives a whole deployment a minimum group: the plan, and the floors below which gateways and analytics go by no plan.
+    /// Gives a whole deployment a minimum group: the plan, and the floors below which gateways, analytics and holders go
+    /// by no plan.
     pub fn set_min_meters(&mut self, min_meters: u32) {
         self.plan.min_meters = min_meters;
         self.plan.detail_min_meters = min_meters;
         for floor in [
             &mut self.meter.min_meters_floor,
             &mut self.analytics.min_meters_floor,
+            &mut self.holder.min_meters_floor,
         ] {
             *floor = min_meters.min(*floor);
         }
+    }
+
+    /// Whether who joins is taken without a person, under this setting of a process: in development on loopback only, whatever else is
+    /// configured.
+    pub fn enrols_automatically(&self, enrolment: Enrolment) -> bool {
+        enrolment == Enrolment::Automatic
+            && self.deployment.mode == Mode::Development
+            && self.mqtt.is_loopback()
     }
 
     /// Where the process of this name serves its metrics; `None` when off or for another name.

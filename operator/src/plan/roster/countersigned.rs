@@ -1,10 +1,10 @@
 //! Countersignatures of holders under the pages.
 
 use bytes::Bytes;
+use service::trust::signers;
 use wire::{Countersignature, Terms, Topic};
 
 use super::RosterBook;
-use crate::holders::countersign::signers;
 use crate::keys::keyring::Keyring;
 
 impl RosterBook {

@@ -1,0 +1,271 @@
+//! Questions of the operator, and their answers.
+//!
+//! The masks of the zero checks are given for any sum of meters that the holder knows: they say nothing of a reading. Everything else
+//! takes a consent, which is judged once and durable before it leaves, and `consents` of them. Every answer follows from the question,
+//! the keys and the ledger, so the same question gets the same answer, over a restart as well.
+
+mod asked;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use service::clock::latest;
+use service::trust::{HeldPlan, MinMeters};
+use service::{Settings, SharedClock, failpoint, warn_limited};
+use wire::{
+    AnswerBody, Ask, Consent, DeploymentId, Detached, Digest, EpochPlan, HolderAnswer, HolderId,
+    KeyEpoch, Message, Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics,
+};
+
+use crate::judge::{self, Grounds};
+use crate::keys::{Folder, Part};
+use crate::ledger::{Consented, Ledger};
+use crate::pads::Pads;
+use crate::roster::OwnRoster;
+use crate::{HolderError, metrics};
+use asked::Asked;
+
+/// A message to publish: its topic and bytes.
+pub(crate) type Outgoing = (String, Bytes);
+
+/// Everything that answers depend on.
+pub(crate) struct Answers {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) topics: Topics,
+    pub(crate) id: HolderId,
+    pub(crate) key: SigningKey,
+    /// The mask keys, by the digests of the terms.
+    pub(crate) parts: BTreeMap<Digest, Part>,
+    pub(crate) ledger: Ledger,
+    pub(crate) roster: OwnRoster,
+    pub(crate) pads: Pads,
+    pub(crate) held: Option<Arc<HeldPlan>>,
+    /// Key epochs of plans that were held since the start, which masks are bound to.
+    epochs: BTreeMap<KeyEpoch, EpochPlan>,
+    release: service::config::Release,
+    min_meters_floor: u32,
+    keep: Duration,
+    future_tolerance: Duration,
+    clock: SharedClock,
+}
+
+impl Answers {
+    /// Opens the ledger in the holder's folder, and takes its parts of mask keys.
+    pub(crate) fn open(
+        settings: &Settings,
+        folder: &Folder,
+        clock: SharedClock,
+    ) -> Result<Self, HolderError> {
+        // The ledger first: while it is open, `holder close` changes nothing.
+        let ledger = Ledger::open(folder.path())?;
+        let roster = OwnRoster::open(&ledger)?;
+        let mut answers = Self {
+            deployment: settings.deployment.id.clone(),
+            topics: Topics::new(&settings.deployment.root)?,
+            id: folder.id.clone(),
+            key: SigningKey::from_bytes(&folder.signing.to_bytes()),
+            parts: folder.parts()?,
+            ledger,
+            roster,
+            pads: Pads::new(settings.deployment.id.clone()),
+            held: None,
+            epochs: BTreeMap::new(),
+            release: settings.release.clone(),
+            min_meters_floor: settings.holder.min_meters_floor,
+            keep: settings.holder.keep,
+            future_tolerance: settings.analytics.future_tolerance,
+            clock,
+        };
+        for part in answers.parts.values() {
+            answers.pads.expect(part, answers.roster.feeders());
+        }
+        metrics::meters(answers.roster.len());
+        Ok(answers)
+    }
+
+    /// Goes by a plan, and by the parts that were kept since the start.
+    pub(crate) fn plan(&mut self, held: Arc<HeldPlan>, folder: &Folder) -> Result<(), HolderError> {
+        for epoch in &held.plan.epochs {
+            self.epochs.insert(epoch.epoch, epoch.clone());
+        }
+        let unknown = |terms: &Terms| !self.parts.contains_key(&terms.digest());
+        if held
+            .plan
+            .holders
+            .iter()
+            .any(|agreement| unknown(&agreement.terms))
+        {
+            for (digest, part) in folder.parts()? {
+                // What is there stays: whether it is closed changes while no holder runs.
+                self.parts.entry(digest).or_insert_with(|| {
+                    self.pads.expect(&part, self.roster.feeders());
+                    part
+                });
+            }
+        }
+        self.held = Some(held);
+        Ok(())
+    }
+
+    /// Answers a verified question. A refusal is an answer, too; whoever is not asked says nothing.
+    pub(crate) fn answer(&mut self, ask: &Ask) -> Result<Vec<Outgoing>, HolderError> {
+        metrics::asked(ask.step);
+        let answered = match self.asked(ask)? {
+            Ok(None) => return Ok(Vec::new()),
+            Ok(Some(asked)) => match ask.step {
+                Step::Checks => self.checks(ask, &asked),
+                Step::Consent => self.consent(&asked)?.map(|consent| vec![consent]),
+                Step::Payload => self.payload(ask, &asked)?,
+            },
+            Err(reason) => Err(reason),
+        };
+        Ok(answered.unwrap_or_else(|reason| {
+            metrics::refused(ask.step, reason);
+            warn_limited!(
+                reason = reason;
+                feeder = %ask.feeder, step = ask.step.as_str(),
+                "refused what the operator asks about a sum"
+            );
+            vec![self.sealed(ask.subject(), ask.step, AnswerBody::Refused(reason))]
+        }))
+    }
+
+    fn checks(&mut self, ask: &Ask, asked: &Asked) -> Result<Vec<Outgoing>, Reason> {
+        let checks = asked.shape.checks();
+        self.masks(ask, asked, checks)
+    }
+
+    fn payload(
+        &mut self,
+        ask: &Ask,
+        asked: &Asked,
+    ) -> Result<Result<Vec<Outgoing>, Reason>, HolderError> {
+        if let Err(reason) = self.check_consents(ask, asked) {
+            return Ok(Err(reason));
+        }
+        if let Err(reason) = self.consent(asked)? {
+            return Ok(Err(reason));
+        }
+        let payload = 0..asked.shape.checks().start;
+        let masks = self.masks(ask, asked, payload);
+        failpoint::hit("holder.after_answer");
+        Ok(masks)
+    }
+
+    /// The masks of some coefficients, one answer for each group of streams that this holder is asked for.
+    fn masks(
+        &mut self,
+        ask: &Ask,
+        asked: &Asked,
+        coefficients: Range<usize>,
+    ) -> Result<Vec<Outgoing>, Reason> {
+        let part = &self.parts[&asked.terms];
+        let own = ask.groups.iter();
+        let own = own.filter(|group| usize::from(group.holder) == part.place);
+        let mut answers = Vec::new();
+        for group in own {
+            let streams = (0..u16::BITS as usize).filter(|place| group.streams >> place & 1 == 1);
+            let masked = asked.masked();
+            let words = self.pads.add_up(&masked, part, streams, &self.roster)?;
+            let body = AnswerBody::Masks {
+                streams: group.streams,
+                words: words[coefficients.clone()].to_vec(),
+            };
+            answers.push(body);
+        }
+        let seal = |body| self.sealed(asked.subject, ask.step, body);
+        Ok(answers.into_iter().map(seal).collect())
+    }
+
+    /// Whether as many holders as it takes consented to this sum, with the meters that this holder knows.
+    fn check_consents(&self, ask: &Ask, asked: &Asked) -> Result<(), Reason> {
+        let terms = &self.parts[&asked.terms].terms;
+        let consents = ask.consents.iter();
+        let holders: BTreeSet<usize> = consents
+            .filter_map(|signed| self.consented(signed, asked, terms))
+            .collect();
+        match holders.len() >= usize::from(terms.consents) {
+            true => Ok(()),
+            false => Err(Reason::NotConsented),
+        }
+    }
+
+    /// The holder that a signed consent is of, if it is to this sum.
+    fn consented(&self, signed: &Bytes, asked: &Asked, terms: &Terms) -> Option<usize> {
+        let signed = Detached::<Consent>::decode(signed).ok()?;
+        let place = terms.place(&signed.claimed().holder)?;
+        let holder = &terms.holders[place];
+        let topic = self.topics.of(&Topic::Consent {
+            holder: holder.id.clone(),
+        });
+        let verified = signed.verify(&self.deployment, &topic, &holder.key);
+        let expected = Consent {
+            holder: holder.id.clone(),
+            ..asked.consent(&self.id)
+        };
+        (verified.ok()?.0 == expected).then_some(place)
+    }
+
+    /// Consents to a sum, if this holder has not yet, and may. It is durable then.
+    fn consent(&mut self, asked: &Asked) -> Result<Result<Outgoing, Reason>, HolderError> {
+        let sum = &asked.sum;
+        let before = sum.shares();
+        let before = before.map(|share| self.ledger.window(share.feeder, sum.window));
+        let before: Vec<_> = before.collect::<Result<_, _>>()?;
+        let is_known =
+            |shares: &Vec<Consented>| shares.iter().any(|share| share.content == asked.content);
+        if !before.iter().all(is_known) {
+            let held = self.held.clone();
+            let Some(held) = held else {
+                return Ok(Err(Reason::NotReady));
+            };
+            if let Err(reason) = judge::judge(sum, &before, &self.grounds(&held.plan, sum)?) {
+                return Ok(Err(reason));
+            }
+            let shares: Vec<_> = asked.shares().collect();
+            let shares = shares.iter().map(|(feeder, share)| (*feeder, share));
+            self.ledger
+                .consent(sum.window, shares, self.keep.as_secs())?;
+            metrics::consented();
+        }
+        let topic = self.topics.of(&Topic::Consent {
+            holder: self.id.clone(),
+        });
+        Ok(Ok(self.signed(&asked.consent(&self.id), topic)))
+    }
+
+    fn grounds<'a>(&'a self, plan: &'a Plan, sum: &Sum) -> Result<Grounds<'a>, HolderError> {
+        let min_meters = MinMeters::of_plan(plan).of(sum.window);
+        Ok(Grounds {
+            plan,
+            roster: &self.roster,
+            release: self.release.rules(min_meters.max(self.min_meters_floor)),
+            latest_end: latest(&self.clock, self.future_tolerance),
+            first_window: self.ledger.first_window()?,
+        })
+    }
+
+    fn sealed(&self, subject: Digest, step: Step, body: AnswerBody) -> Outgoing {
+        let answer = HolderAnswer {
+            holder: self.id.clone(),
+            subject,
+            step,
+            body,
+        };
+        let topic = self.topics.of(&Topic::HolderAnswer {
+            holder: self.id.clone(),
+        });
+        self.signed(&answer, topic)
+    }
+
+    pub(crate) fn signed<M: Message>(&self, message: &M, topic: String) -> Outgoing {
+        let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, &self.key);
+        (topic, bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

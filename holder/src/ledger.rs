@@ -1,0 +1,205 @@
+//! `holder.redb`: what this holder consented to, and who is enrolled as far as it ever countersigned or saw countersigned.
+//!
+//! A consent is durable here before anybody sees it. Nothing in the file is ever replaced by something that contradicts it: a meter's
+//! number and keys are the meter's for good, and what was consented to stays until its window is too old, which is remembered, too.
+//! Where this file is lost or put back from a backup, the holder would consent twice: its place in the agreement is lost, and the
+//! others go on without it.
+
+mod error;
+mod members;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, Error, ReadableDatabase as _, ReadableTable as _};
+use service::failpoint;
+use service::store::{self, Fault};
+use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
+
+pub use error::LedgerError;
+use tables::{BOUNDS, CACHE, CONSENTS, FILE, FORMAT, MEMBERS, META};
+
+/// The first window that is answered for.
+const FIRST: &str = "first window";
+
+/// The newest window that was consented to.
+const NEWEST: &str = "newest window";
+
+/// A set of one feeder's meters that this holder consented to in a window: a sum, or the feeder's share of the rest of an area.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Consented {
+    /// What the masks follow from: two sums with the same have the same masks.
+    pub(crate) content: Digest,
+    pub(crate) epoch: KeyEpoch,
+    /// Whether it took the place of a part that failed.
+    pub(crate) is_part: bool,
+    /// What answers named the sum by when it was consented to.
+    pub(crate) subject: Digest,
+    /// The digest of the terms.
+    pub(crate) terms: Digest,
+    pub(crate) set: ContributorSet,
+}
+
+/// The open ledger. One process has it open.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: PathBuf,
+    database: Database,
+}
+
+impl Ledger {
+    /// Opens the ledger in the folder of state, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`Fault::InUse`] while a holder runs on it.
+    pub(crate) fn open(folder: &Path) -> Result<Self, LedgerError> {
+        let path = folder.join(FILE);
+        let failed = |source| LedgerError::Store {
+            path: path.clone(),
+            source,
+        };
+        if !path.exists() {
+            let fill = |changes: &redb::WriteTransaction| {
+                changes.open_table(META)?.insert("format", FORMAT)?;
+                changes.open_table(CONSENTS)?;
+                changes.open_table(MEMBERS)?;
+                changes.open_table(BOUNDS)?;
+                Ok(())
+            };
+            store::create(&path, &store::builder(CACHE), fill).map_err(failed)?;
+        }
+        let database = store::open(&path, &store::builder(CACHE)).map_err(failed)?;
+        let ledger = Self { path, database };
+        let read = || -> Result<String, Error> {
+            let meta = ledger.database.begin_read()?.open_table(META)?;
+            let found = meta.get("format")?;
+            Ok(found.map_or_else(String::new, |found| found.value().to_owned()))
+        };
+        let found = ledger.at(read())?;
+        // A later version migrates here.
+        match found == FORMAT {
+            true => Ok(ledger),
+            false => Err(LedgerError::Format {
+                path: ledger.path,
+                found,
+                expected: FORMAT,
+            }),
+        }
+    }
+
+    fn at<T>(&self, done: Result<T, Error>) -> Result<T, LedgerError> {
+        done.map_err(|error| LedgerError::Store {
+            path: self.path.clone(),
+            source: Fault::from(error),
+        })
+    }
+
+    /// The first window that is answered for: what was consented to in earlier ones is forgotten.
+    pub(crate) fn first_window(&self) -> Result<WindowStart, LedgerError> {
+        self.bound(FIRST)
+    }
+
+    fn bound(&self, name: &str) -> Result<WindowStart, LedgerError> {
+        let read = || -> Result<_, Error> {
+            let bounds = self.database.begin_read()?.open_table(BOUNDS)?;
+            let bound = bounds.get(name)?.map_or(0, |bound| bound.value());
+            Ok(WindowStart(bound))
+        };
+        self.at(read())
+    }
+
+    /// What was consented to of a feeder's window.
+    pub(crate) fn window(
+        &self,
+        feeder: &FeederId,
+        window: WindowStart,
+    ) -> Result<Vec<Consented>, LedgerError> {
+        let read = || -> Result<_, Error> {
+            let table = self.database.begin_read()?.open_table(CONSENTS)?;
+            let key = |content| (window.0, feeder.as_str(), content);
+            let rows = table.range(key(&[0; 32])..=key(&[0xff; 32]))?;
+            rows.map(|row| {
+                let (key, row) = row?;
+                let content = Digest(*key.value().2);
+                let (epoch, is_part, subject, terms, set) = row.value();
+                Ok(Consented {
+                    content,
+                    epoch: KeyEpoch(epoch),
+                    is_part,
+                    subject: Digest(*subject),
+                    terms: Digest(*terms),
+                    set: ContributorSet::from_bytes(set)
+                        .map_err(|error| Error::Corrupted(error.to_string()))?,
+                })
+            })
+            .collect()
+        };
+        self.at(read())
+    }
+
+    /// Writes down what is consented to, feeder by feeder. Only when this returns may the consent leave. What is then more than
+    /// `keep_s` seconds before the newest window is forgotten, and refused for ever.
+    pub(crate) fn consent<'a>(
+        &mut self,
+        window: WindowStart,
+        shares: impl Iterator<Item = (&'a FeederId, &'a Consented)>,
+        keep_s: u64,
+    ) -> Result<(), LedgerError> {
+        let write = || -> Result<(), Error> {
+            let changes = self.database.begin_write()?;
+            {
+                let mut table = changes.open_table(CONSENTS)?;
+                for (feeder, share) in shares {
+                    let key = (window.0, feeder.as_str(), &share.content.0);
+                    let row = (
+                        share.epoch.0,
+                        share.is_part,
+                        &share.subject.0,
+                        &share.terms.0,
+                        share.set.as_bytes(),
+                    );
+                    table.insert(key, row)?;
+                }
+                let mut bounds = changes.open_table(BOUNDS)?;
+                let [first, newest] = [FIRST, NEWEST]
+                    .map(|name| Ok::<_, Error>(bounds.get(name)?.map_or(0, |bound| bound.value())));
+                let (known, newest) = (first?, newest?.max(window.0));
+                let first = newest.saturating_sub(keep_s).max(known);
+                bounds.insert(NEWEST, newest)?;
+                if first > known {
+                    bounds.insert(FIRST, first)?;
+                    table.retain_in(..(first, "", &[0; 32]), |_, _| false)?;
+                }
+            }
+            failpoint::hit("holder.before_consent");
+            changes.commit()?;
+            failpoint::hit("holder.after_consent");
+            Ok(())
+        };
+        let written = write();
+        self.at(written)
+    }
+
+    /// Whether this holder consented to anything under these terms in a window from `from` on. What was forgotten counts.
+    // For `holder close`.
+    #[allow(dead_code)]
+    pub(crate) fn has_consented_from(
+        &self,
+        terms: &Digest,
+        from: WindowStart,
+    ) -> Result<bool, LedgerError> {
+        if self.first_window()? > from {
+            return Ok(true);
+        }
+        let read = || -> Result<_, Error> {
+            let table = self.database.begin_read()?.open_table(CONSENTS)?;
+            for row in table.range((from.0, "", &[0; 32])..)? {
+                if row?.1.value().3 == &terms.0 {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        self.at(read())
+    }
+}

@@ -1,0 +1,76 @@
+//! Who is enrolled, as far as this holder knows.
+
+use redb::{Error, ReadableDatabase as _, ReadableTable as _};
+use service::trust::Member;
+use wire::{CapacityClass, FeederId, MaskKey, VerifyingKey};
+
+use super::tables::{BOUNDS, MEMBERS};
+use super::{Ledger, LedgerError};
+
+/// The newest version of the roster that a page was taken of.
+const VERSION: &str = "roster version";
+
+impl Ledger {
+    /// Every meter, to `take`, and the newest version of the roster that a page was taken of.
+    pub(crate) fn members(
+        &self,
+        mut take: impl FnMut(FeederId, u32, Member),
+    ) -> Result<u64, LedgerError> {
+        let damaged = |what: &dyn std::fmt::Display| Error::Corrupted(what.to_string());
+        let mut read = || -> Result<u64, Error> {
+            let view = self.database.begin_read()?;
+            for row in view.open_table(MEMBERS)?.iter()? {
+                let (key, row) = row?;
+                let (feeder, number) = key.value();
+                let (meter, key, mask_key, capacity, billing, gateway) = row.value();
+                let member = Member {
+                    meter: meter.parse().map_err(|error| damaged(&error))?,
+                    capacity: CapacityClass::from_number(capacity)
+                        .ok_or_else(|| damaged(&"a class of capacity"))?,
+                    key: VerifyingKey::from_bytes(*key),
+                    mask_key: MaskKey(*mask_key),
+                    billing,
+                    gateway: gateway.parse().map_err(|error| damaged(&error))?,
+                };
+                take(
+                    feeder.parse().map_err(|error| damaged(&error))?,
+                    number,
+                    member,
+                );
+            }
+            let version = view.open_table(BOUNDS)?.get(VERSION)?;
+            Ok(version.map_or(0, |version| version.value()))
+        };
+        let read = read();
+        self.at(read)
+    }
+
+    /// Writes meters down, each new or with another capacity than before, of this version of the roster.
+    pub(crate) fn enrol<'a>(
+        &mut self,
+        members: impl Iterator<Item = (&'a FeederId, u32, &'a Member)>,
+        version: u64,
+    ) -> Result<(), LedgerError> {
+        let write = || -> Result<(), Error> {
+            let changes = self.database.begin_write()?;
+            {
+                let mut table = changes.open_table(MEMBERS)?;
+                for (feeder, number, member) in members {
+                    let row = (
+                        member.meter.as_str(),
+                        member.key.as_bytes(),
+                        member.mask_key.as_bytes(),
+                        member.capacity.number(),
+                        member.billing,
+                        member.gateway.as_str(),
+                    );
+                    table.insert((feeder.as_str(), number), row)?;
+                }
+                changes.open_table(BOUNDS)?.insert(VERSION, version)?;
+            }
+            Ok(changes.commit()?)
+        };
+        let written = write();
+        self.at(written)
+    }
+}

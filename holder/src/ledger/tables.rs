@@ -1,0 +1,39 @@
+//! What is in which table.
+
+use redb::TableDefinition;
+
+pub(super) const FILE: &str = "holder.redb";
+
+pub(super) const FORMAT: &str = "1";
+
+/// Bytes of the file that are kept in memory.
+pub(super) const CACHE: usize = 16 << 20;
+
+/// What the file says of itself: its `format`.
+pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
+
+/// Windows, and the version of the roster, by what they bound.
+pub(super) const BOUNDS: TableDefinition<&str, u64> = TableDefinition::new("bounds");
+
+/// Start of the window, feeder, what the masks follow from: epoch, whether it took the place of a part, subject, terms, set.
+pub(super) const CONSENTS: TableDefinition<ConsentKey, ConsentRow> =
+    TableDefinition::new("consents");
+type ConsentKey = (u64, &'static str, &'static [u8; 32]);
+type ConsentRow = (
+    u32,
+    bool,
+    &'static [u8; 32],
+    &'static [u8; 32],
+    &'static [u8],
+);
+
+/// Feeder and number: meter, what it signs with, mask key, class of capacity, whether it is billed, gateway.
+pub(super) const MEMBERS: TableDefinition<(&str, u32), MemberRow> = TableDefinition::new("members");
+type MemberRow = (
+    &'static str,
+    &'static [u8; 32],
+    &'static [u8; 32],
+    u8,
+    bool,
+    &'static str,
+);

@@ -1,0 +1,81 @@
+//! A holder's metrics. What each counts is said once, in its help.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, gauge, histogram};
+use service::telemetry::register;
+use wire::{Reason, Step};
+
+const ASKED: &str = "cipherwatt_holder_questions_total";
+const REFUSED: &str = "cipherwatt_holder_refusals_total";
+const REJECTED: &str = "cipherwatt_holder_rejected_total";
+const CONSENTS: &str = "cipherwatt_holder_consents_total";
+const COUNTERSIGNED: &str = "cipherwatt_holder_countersigned_pages_total";
+const METERS: &str = "cipherwatt_holder_meters";
+const ANSWER: &str = "cipherwatt_holder_answer_duration_seconds";
+
+const STEPS: [Step; 3] = [Step::Checks, Step::Consent, Step::Payload];
+
+/// Describes all of them, and lets them start at 0.
+pub fn register() {
+    let reasons = || Reason::ALL.iter().map(|reason| reason.as_str());
+    register::counters(
+        ASKED,
+        "Questions of the operator about a sum, by step",
+        "step",
+        STEPS.map(Step::as_str),
+    );
+    describe_counter!(
+        REFUSED,
+        "Questions that were answered with a refusal, by step and reason"
+    );
+    for step in STEPS.map(Step::as_str) {
+        for reason in reasons() {
+            counter!(REFUSED, "step" => step, "reason" => reason).increment(0);
+        }
+    }
+    register::counters(
+        REJECTED,
+        "Messages that were not taken, and pages of the roster, by reason",
+        "reason",
+        reasons(),
+    );
+    register::counter(CONSENTS, "Sums consented to, each once");
+    register::counter(
+        COUNTERSIGNED,
+        "Countersignatures under pages of the roster, the repeated ones included",
+    );
+    register::gauge(
+        METERS,
+        "Meters that this holder knows, those that left included",
+    );
+    register::histogram(ANSWER, "Time from a question to its answer");
+}
+
+pub(crate) fn asked(step: Step) {
+    counter!(ASKED, "step" => step.as_str()).increment(1);
+}
+
+pub(crate) fn refused(step: Step, reason: Reason) {
+    counter!(REFUSED, "step" => step.as_str(), "reason" => reason.as_str()).increment(1);
+}
+
+pub(crate) fn rejected(reason: Reason) {
+    counter!(REJECTED, "reason" => reason.as_str()).increment(1);
+}
+
+pub(crate) fn consented() {
+    counter!(CONSENTS).increment(1);
+}
+
+pub(crate) fn countersigned() {
+    counter!(COUNTERSIGNED).increment(1);
+}
+
+pub(crate) fn meters(meters: usize) {
+    gauge!(METERS).set(meters as f64);
+}
+
+pub(crate) fn answered(took: Duration) {
+    histogram!(ANSWER).record(took);
+}

@@ -1,0 +1,176 @@
+//! Who is enrolled, as this holder knows it: by pages that it countersigned itself, or that enough holders did.
+//!
+//! A meter has one feeder, number and pair of keys, and a number one meter, for good. Who has left stays: reports of earlier windows
+//! still count, and that a set has a meter says nothing that its masks do not prove.
+
+use std::collections::HashMap;
+
+use service::trust::{Member, Members};
+use wire::{FeederId, MeterId, Reason, RosterEntry, RosterPage};
+
+use crate::ledger::{Ledger, LedgerError};
+
+/// The most numbers of all feeders together: four times those of a roster, for whoever has left. A page that would take more would
+/// take the memory of the holder.
+const MAX_PLACES: usize = 4 << 20;
+
+/// The meters that this holder knows.
+#[derive(Debug, Default)]
+pub(crate) struct OwnRoster {
+    feeders: HashMap<FeederId, Members>,
+    /// Where each meter is.
+    places: HashMap<MeterId, (FeederId, u32)>,
+    /// The newest version that a page was taken of.
+    version: u64,
+}
+
+/// What a page would change.
+#[derive(Debug)]
+pub(crate) struct Change {
+    version: u64,
+    /// Those that are new.
+    new: Vec<(FeederId, u32, Member)>,
+    /// Those of whom something other than number and keys has changed.
+    changed: Vec<(FeederId, u32, Member)>,
+}
+
+impl Change {
+    /// Whether every meter of the page is known as it says.
+    pub(crate) fn is_known(&self) -> bool {
+        self.new.is_empty() && self.changed.is_empty()
+    }
+}
+
+impl OwnRoster {
+    /// What the ledger has.
+    pub(crate) fn open(ledger: &Ledger) -> Result<Self, LedgerError> {
+        let mut roster = Self::default();
+        let version = ledger.members(|feeder, number, member| {
+            roster.insert(feeder, number, member);
+        })?;
+        roster.version = version;
+        Ok(roster)
+    }
+
+    /// The meters of a feeder.
+    pub(crate) fn members(&self, feeder: &FeederId) -> Result<&Members, Reason> {
+        self.feeders.get(feeder).ok_or(Reason::UnknownFeeder)
+    }
+
+    /// The feeders.
+    pub(crate) fn feeders(&self) -> impl Iterator<Item = &FeederId> {
+        self.feeders.keys()
+    }
+
+    /// How many meters there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// What a page would change, if nothing known speaks against it.
+    ///
+    /// # Errors
+    /// [`Reason::Conflict`]: a number would be another meter's, or a meter would have another number or other keys;
+    /// [`Reason::LowerVersion`]: it has news, and is older than what was taken.
+    pub(crate) fn compare(&self, page: &RosterPage) -> Result<Change, Reason> {
+        let mut change = Change {
+            version: page.version,
+            new: Vec::new(),
+            changed: Vec::new(),
+        };
+        // Where the numbers of the feeders that grow would end.
+        let mut ends: HashMap<&FeederId, u32> = HashMap::new();
+        for entry in &page.entries {
+            let place = (entry.feeder.clone(), entry.number);
+            let known = self.feeders.get(&entry.feeder);
+            let at = known.and_then(|members| members.get(entry.number));
+            let member = member(entry);
+            match (at, self.places.get(&entry.meter)) {
+                (Some(at), Some(own)) if *own == place && keys(at) == keys(&member) => {
+                    if (at.capacity, at.billing) != (member.capacity, member.billing) {
+                        change.changed.push((place.0, place.1, member));
+                    }
+                }
+                (None, None) => {
+                    let end = ends.entry(&entry.feeder).or_default();
+                    *end = (*end).max(entry.number + 1);
+                    change.new.push((place.0, place.1, member));
+                }
+                _ => return Err(Reason::Conflict),
+            }
+        }
+        if !change.is_known() && page.version < self.version {
+            return Err(Reason::LowerVersion);
+        }
+        let grown = ends.into_iter().map(|(feeder, end)| {
+            let numbers = self.feeders.get(feeder).map_or(0, Members::next_number);
+            end.saturating_sub(numbers) as usize
+        });
+        let grown: usize = grown.sum();
+        match grown > 0 && self.numbers() + grown > MAX_PLACES {
+            true => Err(Reason::Overloaded),
+            false => Ok(change),
+        }
+    }
+
+    /// How many numbers its feeders have.
+    pub(crate) fn numbers(&self) -> usize {
+        let numbers = self.feeders.values();
+        numbers.map(|members| members.next_number() as usize).sum()
+    }
+
+    /// Takes what a page changes, durably; the feeders that have new meters.
+    pub(crate) fn take(
+        &mut self,
+        change: Change,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<FeederId>, LedgerError> {
+        if change.is_known() {
+            return Ok(Vec::new());
+        }
+        let all = change.new.iter().chain(&change.changed);
+        let all = all.map(|(feeder, number, member)| (feeder, *number, member));
+        ledger.enrol(all, change.version)?;
+        self.version = change.version;
+        for (feeder, number, member) in change.changed {
+            if let Some(members) = self.feeders.get_mut(&feeder) {
+                members.change(number, member.capacity, member.billing);
+            }
+        }
+        let mut feeders: Vec<_> = change
+            .new
+            .iter()
+            .map(|(feeder, ..)| feeder.clone())
+            .collect();
+        feeders.sort_unstable();
+        feeders.dedup();
+        for (feeder, number, member) in change.new {
+            self.insert(feeder, number, member);
+        }
+        Ok(feeders)
+    }
+
+    fn insert(&mut self, feeder: FeederId, number: u32, member: Member) {
+        let place = (feeder.clone(), number);
+        self.places.insert(member.meter.clone(), place);
+        let members = self.feeders.entry(feeder).or_default();
+        members.insert(number, member);
+    }
+}
+
+fn member(entry: &RosterEntry) -> Member {
+    Member {
+        meter: entry.meter.clone(),
+        capacity: entry.capacity,
+        key: entry.key,
+        mask_key: entry.mask_key,
+        billing: entry.billing,
+        gateway: entry.gateway.clone(),
+    }
+}
+
+/// What a meter keeps for good.
+fn keys(member: &Member) -> (&MeterId, [&[u8; 32]; 2]) {
+    let keys = [member.key.as_bytes(), member.mask_key.as_bytes()];
+    (&member.meter, keys)
+}
