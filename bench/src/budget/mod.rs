@@ -83,6 +83,7 @@ async fn measure(
         Row::Bytes => apart(move || steps::bytes(&owned)).await,
         Row::BytesAny => apart(move || steps::bytes_any(&owned)).await,
         Row::Unmask => apart(move || steps::unmask(&owned, quick)).await,
+        Row::HoldersSeal => apart(move || steps::holders_seal(quick)).await,
         Row::Open => apart(move || steps::open(&owned, quick)).await,
         Row::Admit => apart(move || steps::admission(&owned, quick)).await,
         Row::Tenseal => Ok(tenseal(settings, quick).await),

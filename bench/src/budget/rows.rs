@@ -26,6 +26,8 @@ pub(crate) enum Row {
     Admit,
     /// Adding up a contributor's pads in the operator.
     Unmask,
+    /// The masks that a meter adds for holders.
+    HoldersSeal,
     /// Opening a sum in the operator.
     Open,
     /// The latency of a million meters' reports.
@@ -98,6 +100,10 @@ impl Row {
             Self::Unmask => promise(
                 "pads of a contributor, 232 words, processor time",
                 (Side::AtMost, 1.5, "µs"),
+            ),
+            Self::HoldersSeal => promise(
+                "masks of 2-of-4 holders in a report of 232 words, processor time",
+                (Side::AtMost, 8.0, "µs"),
             ),
             Self::Open => promise(
                 "open a sum: lift, decrypt, checks, totals, processor time",

@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use analytics::{Incoming, verify};
 use anyhow::{Context as _, Result, anyhow};
+use masks::{Label, MaskSecret, PadKey, Parties};
 use packed::{ADDITIVE_SMALL, Profile};
 use seal::Kernel;
 use service::config::Settings;
@@ -23,6 +24,10 @@ const SAMPLE: usize = 20;
 const SUMMED: usize = 200;
 /// Reports that are added to it at a time.
 const ROUND: usize = 20;
+/// Streams of masks of 2-of-4 holders.
+const STREAMS: u32 = 4;
+/// Coefficients that carry masks: 96 readings, their presence, the zero checks and what is clamped.
+const WORDS: usize = 232;
 /// How often a sum is opened in a round.
 const OPENED: usize = 20;
 
@@ -113,6 +118,38 @@ pub(crate) fn unmask(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
         Ok(())
     })
     .map(|us| us.iter().map(|us| us / (OPENED * SUMMED) as f64).collect())
+}
+
+/// Processor time of the masks that a report has for 2-of-4 holders, in microseconds, in each round.
+pub(crate) fn holders_seal(quick: bool) -> Result<Vec<f64>> {
+    let meter = MaskSecret::generate()?;
+    let key = |generation| {
+        let stream = MaskSecret::generate()?;
+        let parties = Parties {
+            deployment: "dev",
+            meter: "meter-1",
+            epoch: generation,
+            meter_key: &meter.public(),
+            verifier_key: &stream.public(),
+        };
+        Ok(PadKey::agree(&meter, &stream.public(), &parties)?)
+    };
+    let keys = (0..STREAMS).map(key).collect::<Result<Vec<_>>>()?;
+    let mut words = vec![0; WORDS];
+    let values = rounds(quick, || {
+        for seal in 0..SUMMED as u64 {
+            let label = Label {
+                setting: &[1; 32],
+                window: seal,
+                salt: seal.to_le_bytes(),
+            };
+            for key in &keys {
+                key.add(&label, packed::RING.modulus, black_box(&mut words));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(values.iter().map(|us| us / SUMMED as f64).collect())
 }
 
 /// Processor time of opening a sum whose pads are known, in microseconds, in each round.

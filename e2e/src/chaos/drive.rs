@@ -245,8 +245,8 @@ impl<'a> Drive<'a> {
                 (role, if is_idle { shards } else { open })
             }
             Role::Live => (role, reports),
-            // What the gateway has no receipt for is on its way through the broker, or about to be.
-            Role::Meter | Role::Broker | Role::Operator => (Role::Meter, reports),
+            // What the gateway has no receipt for is on its way through the broker, or about to be, and to holders.
+            _ => (Role::Meter, reports),
         };
         let count = Metrics::scrape(self.stage.metrics(of)).await?.sum(metric);
         (count > 0.0).then(|| format!("{count} {what}"))

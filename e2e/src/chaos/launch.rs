@@ -15,13 +15,18 @@ use super::stage::Stage;
 use super::{Options, QUIET};
 
 /// In which order they end: whoever sends before whoever takes.
-const LAST: [Role; 7] = [
+const LAST: [Role; 12] = [
     Role::Live,
     Role::Meter,
     Role::ThirdAnalytics,
     Role::SecondAnalytics,
     Role::Analytics,
     Role::Operator,
+    Role::FirstHolder,
+    Role::SecondHolder,
+    Role::ThirdHolder,
+    Role::FourthHolder,
+    Role::FifthHolder,
     Role::Broker,
 ];
 

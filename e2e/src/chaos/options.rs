@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harness::holders::Group;
 use harness::sharing::{Sharing, Store};
 
 use super::sabotage::Sabotage;
@@ -48,6 +49,9 @@ pub struct Options {
     /// Whether some meters of each feeder are billed by tariff band, where windows close when every meter has reported.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub bills: bool,
+    /// Share the mask keys among holders, such as 2of4, which are processes too. There are no bills then.
+    #[arg(long, value_name = "TofN")]
+    pub holders: Option<Group>,
     /// How analytics keeps and shares the sums.
     #[command(flatten)]
     pub sharing: Sharing,

@@ -63,6 +63,11 @@ impl Probe {
                 analytics::DUPLICATE,
                 analytics::shards::SHARDS,
             ],
+            Role::FirstHolder
+            | Role::SecondHolder
+            | Role::ThirdHolder
+            | Role::FourthHolder
+            | Role::FifthHolder => &[holder::metrics::ASKED],
             Role::Meter => &[meter::SETTLED],
             Role::Live => {
                 // Once every line is answered, it has no more to do than to send what it has.

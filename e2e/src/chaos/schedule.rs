@@ -29,13 +29,21 @@ const GATEWAY: &[Point] = &[
 ];
 
 /// Points around a commit and a publish of each process. The broker has none: it forgets everything whenever it dies.
-const POINTS: [(Role, &[Point]); 4] = [
+const POINTS: [(Role, &[Point]); 5] = [
     (
         Role::Analytics,
         &[
             ("analytics.before_commit", 12),
             ("analytics.after_commit", 12),
             ("analytics.after_publish", 12),
+        ],
+    ),
+    (
+        Role::FirstHolder,
+        &[
+            ("holder.before_consent", 8),
+            ("holder.after_consent", 8),
+            ("holder.after_answer", 8),
         ],
     ),
     (Role::Meter, GATEWAY),
@@ -179,12 +187,13 @@ mod tests {
     use super::super::stage::LEASE;
     use super::*;
 
-    const ROLES: [Role; 5] = [
+    const ROLES: [Role; 6] = [
         Role::Broker,
         Role::Operator,
         Role::Analytics,
         Role::Meter,
         Role::Live,
+        Role::FirstHolder,
     ];
 
     fn kills_of(planned: &[PlannedKill]) -> BTreeMap<Role, (u32, u32)> {
@@ -198,14 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn each_process_gets_a_fifth_and_a_third_of_those_at_fail_points() {
+    fn each_process_gets_as_many_and_a_third_of_those_at_fail_points() {
         for kills in FEWEST..150 {
             let planned = schedule(kills, u64::from(kills), &ROLES);
             let counts = kills_of(&planned);
             assert_eq!(counts.values().map(|(all, _)| all).sum::<u32>(), kills);
             for role in ROLES {
                 let (all, at_points) = counts[&role];
-                assert!(all >= kills / 5, "{role:?} {all} of {kills}");
+                assert!(
+                    all >= kills / ROLES.len() as u32,
+                    "{role:?} {all} of {kills}"
+                );
                 let expected = role != Role::Broker;
                 assert_eq!(
                     at_points * 3 >= all,

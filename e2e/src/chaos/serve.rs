@@ -36,6 +36,26 @@ pub enum Role {
     #[value(skip)]
     #[serde(rename = "analytics-3")]
     ThirdAnalytics,
+    /// A holder of mask keys.
+    #[value(name = "holder-1")]
+    #[serde(rename = "holder-1")]
+    FirstHolder,
+    /// Another one.
+    #[value(skip)]
+    #[serde(rename = "holder-2")]
+    SecondHolder,
+    /// And another.
+    #[value(skip)]
+    #[serde(rename = "holder-3")]
+    ThirdHolder,
+    /// And another.
+    #[value(skip)]
+    #[serde(rename = "holder-4")]
+    FourthHolder,
+    /// And the last.
+    #[value(skip)]
+    #[serde(rename = "holder-5")]
+    FifthHolder,
     /// The gateway with its fleet.
     Meter,
     /// A gateway whose meters send lines.
@@ -50,6 +70,15 @@ impl Role {
     pub(crate) const POOL: [Self; 3] =
         [Self::Analytics, Self::SecondAnalytics, Self::ThirdAnalytics];
 
+    /// As many holders as there can be.
+    pub(crate) const HOLDERS: [Self; 5] = [
+        Self::FirstHolder,
+        Self::SecondHolder,
+        Self::ThirdHolder,
+        Self::FourthHolder,
+        Self::FifthHolder,
+    ];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -59,6 +88,11 @@ impl Role {
             Self::Analytics => "analytics",
             Self::SecondAnalytics => "analytics-2",
             Self::ThirdAnalytics => "analytics-3",
+            Self::FirstHolder => "holder-1",
+            Self::SecondHolder => "holder-2",
+            Self::ThirdHolder => "holder-3",
+            Self::FourthHolder => "holder-4",
+            Self::FifthHolder => "holder-5",
             Self::Meter => "meter",
             Self::Live => "live",
         }
@@ -68,6 +102,9 @@ impl Role {
     pub(crate) const fn program(self) -> Self {
         match self {
             Self::SecondAnalytics | Self::ThirdAnalytics => Self::Analytics,
+            Self::SecondHolder | Self::ThirdHolder | Self::FourthHolder | Self::FifthHolder => {
+                Self::FirstHolder
+            }
             other => other,
         }
     }
@@ -203,6 +240,14 @@ pub fn main(arguments: &Arguments) -> ExitCode {
                 Ok(())
             })
         }
+        Role::FirstHolder
+        | Role::SecondHolder
+        | Role::ThirdHolder
+        | Role::FourthHolder
+        | Role::FifthHolder => process::main("holder", async |context: Context<Command>| {
+            holder::run(&context.settings, context.clock, context.stop).await?;
+            Ok(())
+        }),
         Role::Meter | Role::Live => process::main("meter", async |context: Context<Command>| {
             let clock = match &arguments.clock {
                 Some(file) => Arc::new(EventClock::open(file.clone())?),

@@ -112,6 +112,7 @@ pub async fn run(base: &Settings, options: &Options, results: &Path, stop: Stop)
 impl Options {
     fn without_kills(&self) -> super::Options {
         super::Options {
+            holders: None,
             kills: 0,
             seed: self.seed,
             meters: self.meters,

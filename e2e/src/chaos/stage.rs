@@ -52,6 +52,8 @@ pub(crate) struct Stage {
     pub(crate) database: Option<Database>,
     /// Of a pool, where the processes beyond the first serve their metrics.
     pool: BTreeMap<Role, SocketAddr>,
+    /// The same of holders of mask keys.
+    holders: BTreeMap<Role, SocketAddr>,
 }
 
 impl Stage {
@@ -78,8 +80,9 @@ impl Stage {
         base.operator.bills_file = std::path::absolute(results.join("bills.jsonl"))?;
         let mut settings = settings(base, options, grid, from, length)?;
         let pool = share(&mut settings, options, database.as_ref())?;
+        let holders = hold(&mut settings, options, folder)?;
         let mut billed = Billed::default();
-        if options.bills && options.idle_limit.is_none() {
+        if options.bills && options.idle_limit.is_none() && holders.is_empty() {
             let fleet = simulated(&settings);
             billed = Billed::set(&mut settings, &fleet, (from, length))?;
         }
@@ -103,6 +106,7 @@ impl Stage {
             live,
             database,
             pool,
+            holders,
         };
         stage.write()?;
         Ok(stage)
@@ -117,8 +121,8 @@ impl Stage {
     /// The processes there are.
     pub(crate) fn roles(&self) -> Vec<Role> {
         let live = self.live.iter().map(|_| Role::Live);
-        let pool = self.pool.keys().copied();
-        Role::ALL.into_iter().chain(live).chain(pool).collect()
+        let others = self.pool.keys().chain(self.holders.keys()).copied();
+        Role::ALL.into_iter().chain(live).chain(others).collect()
     }
 
     /// Ids of the gateways.
@@ -146,19 +150,30 @@ impl Stage {
         }
     }
 
-    /// Settings of a process of the pool that the others do not have, as arguments.
+    /// Settings of a process of the pool, or of a holder, that the others do not have, as arguments.
     pub(crate) fn own(&self, role: Role) -> Vec<String> {
-        let listen = self.pool.get(&role);
-        listen.map_or_else(Vec::new, |listen| {
-            let id = format!("analytics.id={}", role.name());
-            let metrics = format!("analytics.metrics_listen={listen}");
+        let pool = self.pool.get(&role).map(|listen| ("analytics", listen));
+        let holder = self.holders.get(&role).map(|listen| ("holder", listen));
+        pool.or(holder).map_or_else(Vec::new, |(section, listen)| {
+            let id = format!("{section}.id={}", role.name());
+            let metrics = format!("{section}.metrics_listen={listen}");
             ["--set".to_owned(), id, "--set".to_owned(), metrics].into()
         })
     }
 
+    /// The folders of the holders.
+    pub(crate) fn holder_settings(&self) -> Vec<Settings> {
+        let own = |role: &Role| {
+            let mut own = self.settings.clone();
+            own.holder.id = role.name().parse().expect("the name of a process is an id");
+            own
+        };
+        self.holders.keys().map(own).collect()
+    }
+
     /// Where a process serves its metrics.
     pub(crate) fn metrics(&self, role: Role) -> SocketAddr {
-        if let Some(listen) = self.pool.get(&role) {
+        if let Some(listen) = self.pool.get(&role).or_else(|| self.holders.get(&role)) {
             return *listen;
         }
         let listen = match (role, &self.live) {
@@ -195,6 +210,23 @@ fn share(
     let others = Role::POOL.into_iter().skip(1);
     let others = others.take(usize::from(options.sharing.analytics) - 1);
     others.map(|role| Ok((role, free_address()?))).collect()
+}
+
+/// Sets holders of mask keys up, if there are to be some; returns where they serve their metrics.
+fn hold(
+    settings: &mut Settings,
+    options: &Options,
+    folder: &Path,
+) -> Result<BTreeMap<Role, SocketAddr>> {
+    let Some(group) = options.holders else {
+        return Ok(BTreeMap::new());
+    };
+    std::fs::create_dir_all(&settings.deployment.state_dir)?;
+    // Short, so that what one leaves behind does not wait long.
+    settings.holders.ask_again = Duration::from_millis(500);
+    let holders = group.set_up(settings, folder)?;
+    let roles = Role::HOLDERS.into_iter().zip(holders);
+    roles.map(|(role, _)| Ok((role, free_address()?))).collect()
 }
 
 fn settings(

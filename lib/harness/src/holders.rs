@@ -36,12 +36,14 @@ impl Group {
     /// # Errors
     /// Where a file cannot be written.
     pub fn set_up(self, settings: &mut Settings, state: &Path) -> Result<Vec<Settings>> {
+        settings.holder.keep = KEEP;
+        let floor = &mut settings.holder.min_meters_floor;
+        *floor = settings.plan.min_meters.min(*floor);
         let own = |index: u8| {
             let mut own = settings.clone();
             let id = format!("holder-{index}");
             own.holder.id = id.parse().with_context(|| id)?;
-            own.holder.keep = KEEP;
-            own.holder.min_meters_floor = settings.plan.min_meters.min(own.holder.min_meters_floor);
+            own.holder.metrics_listen = None;
             Ok(own)
         };
         let holders: Vec<Settings> = (1..=self.holders).map(own).collect::<Result<_>>()?;

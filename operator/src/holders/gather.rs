@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use packed::RING;
-use wire::{Ask, Consent, Digest, Group, HolderSet, Step, Terms};
+use wire::{Ask, Consent, Digest, Group, HolderId, HolderSet, Step, Terms};
 use zeroize::Zeroizing;
 
 use super::cover::Cover;
@@ -243,17 +243,27 @@ impl Gathering {
         let masks = match (&self.job.masks, self.step) {
             (Some(before), Step::Payload) => HolderMasks {
                 payload: Some(words),
+                consented: self.consented_by(),
                 ..before.clone()
             },
             _ => HolderMasks {
                 checks: words,
                 payload: None,
+                consented: Vec::new(),
             },
         };
         Job {
             masks: Some(masks),
             ..self.job.clone()
         }
+    }
+
+    fn consented_by(&self) -> Vec<HolderId> {
+        let holders = &self.terms.holders;
+        let places = self.consents.keys();
+        places
+            .filter_map(|place| Some(holders.get(*place)?.id.clone()))
+            .collect()
     }
 
     /// Who has been asked and said nothing.

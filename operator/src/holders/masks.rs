@@ -2,6 +2,7 @@
 
 use packed::RING;
 use packed::layout::Shape;
+use wire::HolderId;
 use zeroize::Zeroizing;
 
 /// Masks of a sum, added up over all streams.
@@ -11,6 +12,8 @@ pub(crate) struct HolderMasks {
     pub(crate) checks: Zeroizing<Vec<u64>>,
     /// Of every coefficient before them, once enough holders have consented.
     pub(crate) payload: Option<Zeroizing<Vec<u64>>>,
+    /// Who consented.
+    pub(crate) consented: Vec<HolderId>,
 }
 
 impl HolderMasks {

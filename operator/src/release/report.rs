@@ -12,8 +12,8 @@ use super::opening::name_of;
 use packed::layout::{Edges, Totals};
 use serde::{Deserialize, Serialize};
 use wire::{
-    AnalyticsId, AreaId, Digest, FeederId, KeyEpoch, Part, PlanVersion, ShareRef, Sum, UnixMillis,
-    WindowStart,
+    AnalyticsId, AreaId, Digest, FeederId, HolderId, KeyEpoch, Part, PlanVersion, ShareRef, Sum,
+    UnixMillis, WindowStart,
 };
 
 /// One released window of one feeder.
@@ -106,9 +106,9 @@ pub struct FeederReport {
     /// The analytics service that released it; absent in lines of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analytics: Option<AnalyticsId>,
-    /// How many holders of mask keys it took, of how many, such as `2of4`; absent where the operator has all of them.
+    /// The holders of mask keys that it took; absent where the operator has all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holders: Option<String>,
+    pub holders: Option<HeldBy>,
     /// Who decrypted it and when.
     #[serde(flatten)]
     pub by: By,
@@ -125,6 +125,15 @@ pub struct RestShare {
     pub meters: u32,
 }
 
+/// The holders of mask keys that let a sum be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// How many together have every mask key, of how many: `2of4`. It says so where two sums of one meter could both be opened.
+    pub of: String,
+    /// Who consented.
+    pub consented: Vec<HolderId>,
+}
+
 /// Who decrypted a sum, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct By {
@@ -137,8 +146,8 @@ pub struct By {
 /// What a report says beyond the content of its sum.
 #[derive(Clone, Debug)]
 pub struct Scale {
-    /// How many holders of mask keys it took, of how many.
-    pub holders: Option<String>,
+    /// The holders of mask keys that it took.
+    pub holders: Option<HeldBy>,
     /// Length of an interval in seconds.
     pub interval_s: u32,
     /// Intervals of the window. Where windows are days, a sum may have room for more, and what is there is of no time.

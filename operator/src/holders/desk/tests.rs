@@ -152,6 +152,7 @@ fn consents_to_other_meters_do_not_count_together() {
     let masks = crate::holders::masks::HolderMasks {
         checks: vec![0; 2].into(),
         payload: None,
+        consented: Vec::new(),
     };
     scene.desk.ask(scene.needed(Some(masks)), scene.now);
     let ask = scene.question();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{FeederId, Plan, Sum};
+use wire::{FeederId, HolderId, Plan, Sum};
 
 use super::SumTaker;
 use crate::holders::masks::HolderMasks;
@@ -81,6 +81,14 @@ impl SumTaker {
 /// Whether everything of a sum could be seen: then no part of it may be opened, since holders consent to nothing else of its meters.
 pub(super) fn is_final(job: &Job) -> bool {
     job.masks.as_ref().is_some_and(HolderMasks::is_whole)
+}
+
+/// Who consented to a sum.
+pub(super) fn consented(job: &Job) -> Vec<HolderId> {
+    let masks = job.masks.as_ref();
+    masks
+        .map(|masks| masks.consented.clone())
+        .unwrap_or_default()
 }
 
 /// What holders are to see of a sum.

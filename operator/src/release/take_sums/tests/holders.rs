@@ -34,6 +34,7 @@ fn masks(bench: &Bench, sum: &Sum, streams: u16, whole: bool) -> HolderMasks {
     HolderMasks {
         checks: checks.to_vec().into(),
         payload: whole.then(|| payload.to_vec().into()),
+        consented: vec!["holder-0".parse().unwrap()],
     }
 }
 
@@ -86,7 +87,9 @@ fn a_sum_opens_exactly_once_the_checks_and_then_the_rest_have_come() {
     let readings: Vec<Readings> = meters().into_iter().map(|(_, readings)| readings).collect();
     let truth: Vec<_> = truth(&readings).into_iter().map(Some).collect();
     assert_eq!(report.energy_wh, truth);
-    assert_eq!(report.holders.as_deref(), Some("2of4"));
+    let holders = report.holders.unwrap();
+    assert_eq!(holders.of, "2of4");
+    assert_eq!(holders.consented.len(), 1);
 }
 
 /// One fewer than the threshold, whichever they are: what is left of the sum is uniform noise.
