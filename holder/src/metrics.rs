@@ -6,10 +6,12 @@ use metrics::{counter, describe_counter, gauge, histogram};
 use service::telemetry::register;
 use wire::{Reason, Step};
 
-const ASKED: &str = "cipherwatt_holder_questions_total";
+/// Counter by `step`.
+pub const ASKED: &str = "cipherwatt_holder_questions_total";
 const REFUSED: &str = "cipherwatt_holder_refusals_total";
 const REJECTED: &str = "cipherwatt_holder_rejected_total";
-const CONSENTS: &str = "cipherwatt_holder_consents_total";
+/// Counter.
+pub const CONSENTS: &str = "cipherwatt_holder_consents_total";
 const COUNTERSIGNED: &str = "cipherwatt_holder_countersigned_pages_total";
 const METERS: &str = "cipherwatt_holder_meters";
 const ANSWER: &str = "cipherwatt_holder_answer_duration_seconds";
