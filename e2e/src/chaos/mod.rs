@@ -14,10 +14,11 @@
 //! * `house`: the meters of the live gateway · `event_clock`: what it goes by
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
-//! * `totals`, `bills`: what the operator wrote · `judge`: the verdict · `summary`: the figures
+//! * `consents`: what holders of mask keys consented to · `totals`, `bills`: what the operator wrote · `judge`: the verdict · `summary`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
 mod bills;
+mod consents;
 mod database;
 mod disturbed;
 mod drive;
@@ -185,9 +186,18 @@ async fn summarise(
             Err(error) => wrong.push(format!("{error:#}")),
         }
     }
+    let consented = options.holders.map(|_| observer.seen().consents.counted());
+    if let Some(found) = consented.filter(|found| found.consented_twice > 0) {
+        wrong.push(format!(
+            "holders consented to {} pairs of sums with a meter in common",
+            found.consented_twice
+        ));
+    }
     let verdict = verdict(stage, observer, wrong)?;
     let mut summary = Summary::new(options, verdict, &kills, &recoveries);
     summary.faults = faults;
+    summary.holders = options.holders.map(|group| group.to_string());
+    summary.consented = consented;
     summary.fail_points_missed = ended.missed;
     summary.lines = stage.live.as_ref().map(|house| house.sent().clone());
     summary.networks(networks);

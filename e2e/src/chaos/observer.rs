@@ -18,6 +18,8 @@ use wire::{
     RosterPage, Status, Sum, SumReceipt, SumStatus, Topic, Topics, WindowStart,
 };
 
+use super::consents::Consents;
+
 const CLIENT: &str = "chaos-observer";
 
 /// What was seen of one ciphertext of a report.
@@ -67,6 +69,8 @@ pub(crate) struct Seen {
     pub(crate) numbers: HashMap<MeterId, u32>,
     /// Releases of each sum, by the digest of their bytes.
     pub(crate) releases: BTreeMap<SumName, BTreeMap<Digest, Release>>,
+    /// What holders of mask keys consented to.
+    pub(crate) consents: Consents,
     /// The last release that was seen for the first time.
     pub(crate) last_release: Option<(SumName, Digest)>,
     pub(crate) newest: Option<WindowStart>,
@@ -98,6 +102,8 @@ impl Seen {
             Some(Topic::Sum { .. }) => self.sum(incoming),
             Some(Topic::SumReceipt { .. }) => self.sum_receipt(incoming),
             Some(Topic::Roster { .. }) => self.roster(incoming),
+            Some(Topic::Ask) => self.consents.ask(incoming).map(|()| false),
+            Some(Topic::Consent { .. }) => self.consents.consent(incoming).map(|()| false),
             _ => Ok(false),
         };
         read.unwrap_or_else(|error| {
@@ -228,7 +234,9 @@ impl Observer {
             topics.sum_filter(),
             topics.sum_receipt_filter(),
             topics.roster_filter(),
+            topics.of(&Topic::Ask),
         ];
+        filters.extend(topics.holder_filters());
         filters.extend(gateways.iter().map(|gateway| topics.receipt(gateway)));
         let subscriptions = filters.into_iter();
         let subscriptions = subscriptions

@@ -161,16 +161,6 @@ impl Stage {
         })
     }
 
-    /// The folders of the holders.
-    pub(crate) fn holder_settings(&self) -> Vec<Settings> {
-        let own = |role: &Role| {
-            let mut own = self.settings.clone();
-            own.holder.id = role.name().parse().expect("the name of a process is an id");
-            own
-        };
-        self.holders.keys().map(own).collect()
-    }
-
     /// Where a process serves its metrics.
     pub(crate) fn metrics(&self, role: Role) -> SocketAddr {
         if let Some(listen) = self.pool.get(&role).or_else(|| self.holders.get(&role)) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Options;
 use super::bills::Bills;
+use super::consents::Consented;
 use super::disturbed::Faults;
 use super::drive::Kill;
 use super::house::Sent;
@@ -40,6 +41,10 @@ pub struct Summary {
     pub(crate) network_faults_of: BTreeMap<Role, FaultCounts>,
     /// What else happened, over a database.
     pub(crate) faults: Option<Faults>,
+    /// The holders of mask keys, such as `2of4`.
+    pub(crate) holders: Option<String>,
+    #[serde(flatten)]
+    pub(crate) consented: Option<Consented>,
     /// Analytics processes.
     pub(crate) analytics: u8,
     pub(crate) meters: u32,
@@ -73,6 +78,8 @@ impl Summary {
             network_faults: FaultCounts::default(),
             network_faults_of: BTreeMap::new(),
             faults: None,
+            holders: None,
+            consented: None,
             analytics: options.sharing.analytics,
             meters: options.meters,
             feeders: options.feeders,
@@ -146,6 +153,16 @@ impl Summary {
         );
         text += &self.faults.as_ref().map_or_else(String::new, Faults::text);
         text += &self.sent();
+        if let (Some(group), Some(found)) = (&self.holders, &self.consented) {
+            let Consented {
+                consents,
+                consented_twice,
+            } = found;
+            let _ = writeln!(
+                text,
+                "holders {group}: {consents} consents, {consented_twice} to two sums of one meter"
+            );
+        }
         for wrong in &self.verdict.wrong {
             let _ = writeln!(text, "WRONG: {wrong}");
         }
