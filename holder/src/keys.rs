@@ -106,14 +106,6 @@ impl Folder {
         files::write_atomic(&path, text.as_bytes(), files::PRIVATE).map_err(KeysError::at(&path))
     }
 
-    /// Takes a mark back that was made in error.
-    pub(crate) fn reopen(&self, terms: &Terms) -> Result<(), KeysError> {
-        let path = self.file(terms, "closed");
-        std::fs::remove_file(&path)
-            .and_then(|()| files::sync_folder(&path))
-            .map_err(KeysError::at(&path))
-    }
-
     /// Two terms may have one number: a proposal that came to nothing, and the one after it.
     fn file(&self, terms: &Terms, extension: &str) -> PathBuf {
         let digest = terms.digest().to_string();

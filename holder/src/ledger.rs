@@ -181,8 +181,6 @@ impl Ledger {
     }
 
     /// Whether this holder consented to anything under these terms in a window from `from` on. What was forgotten counts.
-    // For `holder close`.
-    #[allow(dead_code)]
     pub(crate) fn has_consented_from(
         &self,
         terms: &Digest,
@@ -203,3 +201,6 @@ impl Ledger {
         self.at(read())
     }
 }
+
+#[cfg(test)]
+mod tests;

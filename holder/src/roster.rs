@@ -174,3 +174,6 @@ fn keys(member: &Member) -> (&MeterId, [&[u8; 32]; 2]) {
     let keys = [member.key.as_bytes(), member.mask_key.as_bytes()];
     (&member.meter, keys)
 }
+
+#[cfg(test)]
+mod tests;

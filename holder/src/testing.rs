@@ -11,9 +11,9 @@ use service::{MockClock, Settings};
 use tempfile::TempDir;
 use wire::{
     Agreement, AnalyticsEntry, Areas, Ask, CapacityClass, Consent, ContributorSet, DeploymentId,
-    Digest, EpochPlan, FeederId, FeederPlan, Group, HolderAnswer, HolderEntry, HolderSet, KeyEpoch,
-    MaskKey, Part as SumPart, Plan, PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share,
-    SigningKey, Step, Stream, Sum, Terms, Topic, Topics, UnixMillis, Watts, WindowStart,
+    Digest, EpochPlan, FeederPlan, Group, HolderAnswer, HolderEntry, HolderSet, KeyEpoch, MaskKey,
+    Part as SumPart, Plan, PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share, SigningKey,
+    Step, Stream, Sum, Terms, Topic, Topics, UnixMillis, Watts, WindowStart,
 };
 
 use crate::answers::{Answers, Outgoing};
@@ -32,7 +32,6 @@ pub(crate) struct World {
     pub(crate) holders: Vec<Answers>,
     pub(crate) plan: Plan,
     pub(crate) clock: Arc<MockClock>,
-    pub(crate) operator: SigningKey,
     analytics: SigningKey,
     topics: Topics,
     meters: u32,
@@ -62,7 +61,6 @@ impl World {
             holders: Vec::new(),
             plan: plan(&terms, &analytics),
             clock: MockClock::new(UnixMillis((WINDOW + 1_000 * LENGTH) * 1_000)),
-            operator: SigningKey::from_bytes(&[1; 32]),
             topics: Topics::new(&Settings::defaults().deployment.root).unwrap(),
             analytics,
             meters,
@@ -350,8 +348,4 @@ fn meter(feeder: &str, number: u32) -> MaskSecret {
 
 fn salt(number: u32) -> Salt {
     Salt(u64::from(number).to_be_bytes())
-}
-
-pub(crate) fn feeder(name: &str) -> FeederId {
-    id(name)
 }

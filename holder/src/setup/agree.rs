@@ -1,16 +1,13 @@
 //! Holders accept terms, those before them close theirs, and an agreement is made of both.
 
-use std::path::Path;
-
 use bytes::Bytes;
-use wire::{
-    Acceptance, Agreement, Closing, Detached, HolderEntry, HolderId, Message, Terms, WindowStart,
-};
+use wire::{Acceptance, Agreement, Closing, Detached, HolderEntry, HolderId, Message, Terms};
 
 use super::deal::Dealt;
 use super::error::SetupError;
 use super::proposal::Proposed;
 use crate::keys::{Closed, Folder, Part};
+use crate::ledger::Ledger;
 
 /// Keeps this holder's part of the mask keys, and then accepts the terms.
 pub(super) fn accept(
@@ -73,20 +70,13 @@ pub(super) fn close(
     }))
 }
 
-/// The mark comes first: a holder that starts between the two finds it, and one that still runs keeps the ledger from being looked
-/// into.
+/// With the ledger open no holder runs, and none that starts later overlooks the mark.
 fn close_for_good(folder: &Folder, terms: &Terms, closed: &Closed) -> Result<(), SetupError> {
-    folder.close(terms, closed)?;
-    if never_answered_from(folder.path(), closed.from) {
-        return Ok(());
+    let ledger = Ledger::open(folder.path())?;
+    match ledger.has_consented_from(&terms.digest(), closed.from)? {
+        true => Err(SetupError::Answered { from: closed.from }),
+        false => Ok(folder.close(terms, closed)?),
     }
-    folder.reopen(terms)?;
-    Err(SetupError::Answered { from: closed.from })
-}
-
-/// Nothing answers yet, so nothing was answered.
-fn never_answered_from(_: &Path, _: WindowStart) -> bool {
-    true
 }
 
 /// The agreement of the terms, whole.

@@ -7,6 +7,7 @@ use thiserror::Error;
 use wire::{AgreementError, DeploymentId, HolderId, VerifyingKey, WindowStart, WireError};
 
 use crate::keys::KeysError;
+use crate::ledger::LedgerError;
 
 /// Why a step of the set-up is refused.
 #[derive(Debug, Error)]
@@ -14,6 +15,9 @@ pub enum SetupError {
     /// The holder's own keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The ledger, which says what the holder consented to.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A file cannot be read or written.
     #[error("cannot {action} {path}", path = path.display())]
     File {

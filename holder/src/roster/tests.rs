@@ -1,0 +1,109 @@
+use wire::{CapacityClass, MaskKey, VerifyingKey, Watts};
+
+use super::*;
+
+/// Meter, feeder, number, mask key.
+type Row = (&'static str, &'static str, u32, u8);
+
+fn page(version: u64, rows: &[Row]) -> RosterPage {
+    let entries = rows.iter().map(|(meter, feeder, number, key)| RosterEntry {
+        meter: meter.parse().unwrap(),
+        feeder: feeder.parse().unwrap(),
+        number: *number,
+        gateway: "gateway-1".parse().unwrap(),
+        capacity: CapacityClass::of(Watts(5_000)).unwrap(),
+        key: VerifyingKey::from_bytes([3; 32]),
+        mask_key: MaskKey([*key; 32]),
+        billing: false,
+    });
+    RosterPage {
+        version,
+        page: 0,
+        pages: 1,
+        entries: entries.collect(),
+        countersignatures: Vec::new(),
+    }
+}
+
+fn numbers(roster: &OwnRoster, feeder: &str) -> Vec<u32> {
+    let members = roster.members(&feeder.parse().unwrap());
+    let members = members.unwrap();
+    (0..members.next_number())
+        .filter(|number| members.get(*number).is_some())
+        .collect()
+}
+
+#[test]
+fn a_number_and_its_keys_are_a_meters_for_good_also_after_it_left_and_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let mut roster = OwnRoster::open(&ledger).unwrap();
+    let first = page(
+        1,
+        &[("m-1", "a", 0, 1), ("m-2", "a", 3, 2), ("m-3", "b", 0, 3)],
+    );
+    let change = roster.compare(&first).unwrap();
+    let grown = roster.take(change, &mut ledger).unwrap();
+    assert_eq!(grown, ["a", "b"].map(|feeder| feeder.parse().unwrap()));
+    // Who left is known, and a later version may say less.
+    assert!(
+        roster
+            .compare(&page(2, &[("m-1", "a", 0, 1)]))
+            .unwrap()
+            .is_known()
+    );
+    let check = |roster: &OwnRoster| {
+        for (what, row) in [
+            ("another meter", ("m-4", "a", 3, 4)),
+            ("another key", ("m-2", "a", 3, 9)),
+            ("another number", ("m-2", "a", 4, 2)),
+            ("another feeder", ("m-2", "b", 1, 2)),
+        ] {
+            let refused = roster.compare(&page(5, &[row])).unwrap_err();
+            assert_eq!(refused, Reason::Conflict, "{what}");
+        }
+        assert_eq!(numbers(roster, "a"), [0, 3]);
+        assert_eq!((roster.len(), roster.numbers()), (3, 5));
+    };
+    check(&roster);
+    check(&OwnRoster::open(&ledger).unwrap());
+}
+
+#[test]
+fn a_capacity_may_change_and_an_older_page_does_not_take_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let mut roster = OwnRoster::open(&ledger).unwrap();
+    let first = page(1, &[("m-1", "a", 0, 1)]);
+    let change = roster.compare(&first).unwrap();
+    roster.take(change, &mut ledger).unwrap();
+    let mut larger = page(2, &[("m-1", "a", 0, 1)]);
+    larger.entries[0].capacity = CapacityClass::MAX;
+    let change = roster.compare(&larger).unwrap();
+    assert!(!change.is_known());
+    roster.take(change, &mut ledger).unwrap();
+    let again = OwnRoster::open(&ledger).unwrap();
+    for roster in [&roster, &again] {
+        let members = roster.members(&"a".parse().unwrap()).unwrap();
+        assert_eq!(members.get(0).unwrap().capacity, CapacityClass::MAX);
+        assert_eq!(roster.compare(&first).unwrap_err(), Reason::LowerVersion);
+        assert!(roster.compare(&larger).unwrap().is_known());
+    }
+}
+
+#[test]
+fn numbers_that_would_take_all_memory_are_refused() {
+    let roster = OwnRoster::default();
+    let feeders: [&str; 5] = ["a", "b", "c", "d", "e"];
+    let meters: [&str; 5] = ["m-a", "m-b", "m-c", "m-d", "m-e"];
+    let rows = |len: usize| -> Vec<Row> {
+        let both = meters.iter().zip(&feeders).take(len);
+        both.map(|(meter, feeder)| (*meter, *feeder, wire::MAX_METER_NUMBER, 1))
+            .collect()
+    };
+    assert!(roster.compare(&page(1, &rows(4))).is_ok());
+    assert_eq!(
+        roster.compare(&page(1, &rows(5))).unwrap_err(),
+        Reason::Overloaded
+    );
+}
