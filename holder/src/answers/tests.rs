@@ -1,3 +1,5 @@
+mod quorum;
+
 use wire::{AnswerBody, Reason};
 
 use super::*;
