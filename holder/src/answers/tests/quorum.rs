@@ -206,7 +206,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// Disjoint sets of at least the minimum: every combination of them is about at least so many.
     #[test]
