@@ -47,7 +47,35 @@ fn real_messages_fit<M: Sample>() {
 
 #[test]
 fn real_messages_of_every_type_fit_their_rule() {
-    for_every_message!(real_messages_fit());
+    for_every_published!(real_messages_fit());
+}
+
+/// What holders pass around in files has no envelope; terms and proposals are not signed either.
+fn real_files_fit<M: Sample>() {
+    assert_eq!(validate(name::<M>(), &payload::<M>()), Ok(()));
+    let signed = wire::decode::<M>(&M::sample().sealed(), common::MAX).unwrap();
+    let rule = format!("{}-sign1", name::<M>());
+    if CDDL.contains(&format!("\n{rule} ")) {
+        assert_eq!(validate(&rule, &signed.signed_part()), Ok(()), "{rule}");
+    }
+}
+
+#[test]
+fn real_files_of_holders_fit_their_rule() {
+    for_every_file!(real_files_fit());
+    for agreement in common::agreements() {
+        assert_eq!(validate("agreement", &agreement.to_bytes()), Ok(()));
+    }
+    let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let plan = common::with_holders().to_cbor(digest.as_ref());
+    assert_eq!(validate("plan", &plan), Ok(()));
+    let page = common::countersigned().to_cbor(None);
+    assert_eq!(validate("roster", &page), Ok(()));
+    let refusal = wire::HolderAnswer {
+        body: wire::AnswerBody::Refused(wire::Reason::WindowClosed),
+        ..wire::HolderAnswer::sample()
+    };
+    assert_eq!(validate("holder-answer", &refusal.to_cbor(None)), Ok(()));
 }
 
 #[test]
@@ -154,7 +182,11 @@ fn evaluation_keys_with_levelled_ones_fit_their_rule() {
     assert_eq!(validate("evaluation-keys", &keys.to_cbor(None)), Ok(()));
 }
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 22] = [
+    "ask",
+    "holder-answer",
+    "consent",
+    "countersignature",
     "noisy-total",
     "evaluation-keys",
     "question",
@@ -194,7 +226,7 @@ fn other_rules_refuse<M: Sample>() {
 
 #[test]
 fn a_message_fits_no_other_type() {
-    for_every_message!(other_rules_refuse());
+    for_every_published!(other_rules_refuse());
 }
 
 /// Every element of the signed array replaced by a value of another type, one left out, one
@@ -294,6 +326,10 @@ fn the_schema_has_the_limits_of_the_decoder() {
             wire::CapacityClass::MAX.number()
         ),
         format!("seconds = 0..{} ", wire::MAX_UNIX_SECONDS),
+        format!("holders: [*{} bstr .cbor agreement]", wire::MAX_AGREEMENTS),
+        format!("holders: [2*{} holder-entry]", wire::MAX_HOLDERS),
+        format!("keys: [*{} dealt-key]", wire::MAX_DEALT),
+        format!("groups: [*{} group]", wire::MAX_GROUPS),
     ] {
         assert!(CDDL.contains(&limit), "{limit}");
     }
@@ -332,6 +368,7 @@ fn the_digest_of_a_setting_is_that_of_its_rule() {
         wire::Plan::sample(),
         common::of_local_days(),
         common::of_areas(),
+        common::with_holders(),
     ] {
         the_digest_of_a_setting_is_that_of_its_rule_in(&plan);
     }
@@ -344,7 +381,7 @@ fn the_digest_of_a_setting_is_that_of_its_rule_in(plan: &wire::Plan) {
         panic!("not an array");
     };
     let first_setting = fields[9].as_array().unwrap()[0].clone();
-    let bound = to_bytes(&Value::Array(vec![
+    let mut bound = vec![
         Value::Text("cipherwatt/setting".into()),
         fields[0].clone(),
         fields[1].clone(),
@@ -353,8 +390,12 @@ fn the_digest_of_a_setting_is_that_of_its_rule_in(plan: &wire::Plan) {
         fields[6].clone(),
         first_setting,
         Value::Bytes(epoch.fingerprint.to_vec()),
-    ]));
+    ];
+    let window = wire::WindowStart(0);
+    let terms = plan.terms_for(window).map(wire::Terms::digest);
+    bound.extend(terms.map(|digest| Value::Bytes(digest.0.to_vec())));
+    let bound = to_bytes(&Value::Array(bound));
     assert_eq!(validate("complete-setting", &bound), Ok(()));
-    let digest = plan.setting_digest(setting, epoch, wire::WindowStart(0));
+    let digest = plan.setting_digest(setting, epoch, window);
     assert_eq!(digest, wire::Digest::of(&bound));
 }

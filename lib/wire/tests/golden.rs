@@ -154,6 +154,37 @@ fn a_plan_with_a_rating_has_the_golden_bytes() {
     has_the_golden_bytes(&plan, "plan-rating.hex");
 }
 
+/// A plan without holders, and a page that none of them countersigned, are as they were before there could be holders.
+#[test]
+fn a_plan_and_a_roster_with_holders_have_the_golden_bytes() {
+    has_the_golden_bytes(&common::with_holders(), "plan-holders.hex");
+    has_the_golden_bytes(&common::countersigned(), "roster-countersigned.hex");
+}
+
+#[test]
+fn agreements_are_read_back_and_follow_one_another() {
+    let [first, second] = &common::agreements()[..] else {
+        panic!("two agreements");
+    };
+    for agreement in [first, second] {
+        let bytes = agreement.to_bytes();
+        assert_eq!(wire::Agreement::from_bytes(&bytes).as_ref(), Ok(agreement));
+        for len in 0..bytes.len() {
+            assert!(
+                wire::Agreement::from_bytes(&bytes[..len]).is_err(),
+                "{len} bytes"
+            );
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(wire::Agreement::from_bytes(&longer).is_err());
+    }
+    assert_eq!(first.verify(&deployment(), None), Ok(()));
+    assert_eq!(second.verify(&deployment(), Some(&first.terms)), Ok(()));
+    assert!(second.verify(&deployment(), None).is_err());
+    assert!(first.verify(&deployment(), Some(&first.terms)).is_err());
+    assert!(first.verify(&common::id("elsewhere"), None).is_err());
+}
+
 /// Without levelled keys, the hash of the others stands alone, as before there were any.
 #[test]
 fn evaluation_keys_with_levelled_ones_have_the_golden_bytes() {

@@ -15,6 +15,7 @@ mod proposal;
 mod setup;
 mod terms;
 
+pub(super) use agreement::read_signed;
 pub use agreement::{Acceptance, Agreement, AgreementError, Closing, MAX_AGREEMENT_LEN};
 pub use answer::{AnswerBody, HolderAnswer};
 pub use ask::{Ask, Group, MAX_GROUPS, Step};

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::{MAX_HOLDERS, Message};
+use super::Message;
+use super::holders::read_signed;
 use crate::capacity::CapacityClass;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::contributors::MAX_METER_NUMBER;
@@ -110,10 +111,7 @@ impl Message for RosterPage {
                 billing: reader.flag(billing, "roster.billing")?,
             })
         })?;
-        let signed = "roster.countersignatures";
-        let countersignatures = reader.list(MAX_HOLDERS, signed, |reader| {
-            reader.bytes(signed).map(Bytes::copy_from_slice)
-        })?;
+        let countersignatures = read_signed(reader, "roster.countersignatures")?;
         Ok(Self {
             version,
             page,

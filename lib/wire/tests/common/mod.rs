@@ -1,6 +1,8 @@
 //! What the tests of the format share: one sample of every message, and how to seal it.
 #![allow(dead_code)] // each test uses its part
 
+mod holders;
+
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt,
     BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, DeploymentId,
@@ -11,6 +13,8 @@ use wire::{
     Status, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Topic, Topics, Total, UnixMillis,
     UnixSeconds, VerifyingKey, Watts, WindowStart,
 };
+
+pub(crate) use holders::{agreements, countersigned, with_holders};
 
 /// More than any sample is long.
 pub(crate) const MAX: usize = 1 << 20;
@@ -578,9 +582,31 @@ impl Sample for NoisyTotal {
     }
 }
 
-/// Calls `$check::<M>($args)` for every message.
+/// Calls `$check::<M>($args)` for every message, and for what holders pass around in files.
 #[macro_export]
 macro_rules! for_every_message {
+    ($check:ident($($arg:expr),*)) => {
+        $crate::for_every_published!($check($($arg),*));
+        $crate::for_every_file!($check($($arg),*));
+    };
+}
+
+/// As [`for_every_message`], of what holders pass around in files.
+#[macro_export]
+macro_rules! for_every_file {
+    ($check:ident($($arg:expr),*)) => {
+        $check::<wire::Terms>($($arg),*);
+        $check::<wire::Proposal>($($arg),*);
+        $check::<wire::Card>($($arg),*);
+        $check::<wire::Deal>($($arg),*);
+        $check::<wire::Acceptance>($($arg),*);
+        $check::<wire::Closing>($($arg),*);
+    };
+}
+
+/// As [`for_every_message`], of what is published.
+#[macro_export]
+macro_rules! for_every_published {
     ($check:ident($($arg:expr),*)) => {
         $check::<wire::Plan>($($arg),*);
         $check::<wire::PlanRenewal>($($arg),*);
@@ -600,5 +626,9 @@ macro_rules! for_every_message {
         $check::<wire::Comparison>($($arg),*);
         $check::<wire::Bits>($($arg),*);
         $check::<wire::EvaluationKeys>($($arg),*);
+        $check::<wire::Ask>($($arg),*);
+        $check::<wire::HolderAnswer>($($arg),*);
+        $check::<wire::Consent>($($arg),*);
+        $check::<wire::Countersignature>($($arg),*);
     };
 }

@@ -253,7 +253,7 @@ impl Agreement {
     }
 }
 
-pub(super) fn read_signed(
+pub(in crate::message) fn read_signed(
     reader: &mut Reader<'_>,
     field: &'static str,
 ) -> Result<Vec<Bytes>, WireError> {

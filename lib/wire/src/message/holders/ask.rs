@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::terms::MAX_HOLDERS;
+use super::agreement::read_signed;
 use crate::cbor::{Reader, Writer};
 use crate::error::WireError;
 use crate::ids::FeederId;
@@ -105,9 +105,7 @@ impl Message for Ask {
                     streams: reader.u16_in(1, u16::MAX, "ask.streams")?,
                 })
             })?,
-            consents: reader.list(MAX_HOLDERS, "ask.consents", |reader| {
-                Ok(Bytes::copy_from_slice(reader.bytes("ask.consent")?))
-            })?,
+            consents: read_signed(reader, "ask.consents")?,
         })
     }
 

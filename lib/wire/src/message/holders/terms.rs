@@ -51,7 +51,15 @@ impl HolderSet {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, WireError> {
-        reader.u8(field).map(Self)
+        match reader.u8(field)? {
+            bits if bits >> MAX_HOLDERS == 0 => Ok(Self(bits)),
+            bits => Err(WireError::OutOfRange {
+                field,
+                value: bits.into(),
+                min: 0,
+                max: (1 << MAX_HOLDERS) - 1,
+            }),
+        }
     }
 
     /// Every set of `size` of the first `n` places, in ascending order.
