@@ -63,13 +63,13 @@ fn real_files_fit<M: Sample>() {
 #[test]
 fn real_files_of_holders_fit_their_rule() {
     for_every_file!(real_files_fit());
-    for agreement in common::agreements() {
+    for agreement in common::holders::agreements() {
         assert_eq!(validate("agreement", &agreement.to_bytes()), Ok(()));
     }
     let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
-    let plan = common::with_holders().to_cbor(digest.as_ref());
+    let plan = common::holders::with_holders().to_cbor(digest.as_ref());
     assert_eq!(validate("plan", &plan), Ok(()));
-    let page = common::countersigned().to_cbor(None);
+    let page = common::holders::countersigned().to_cbor(None);
     assert_eq!(validate("roster", &page), Ok(()));
     let refusal = wire::HolderAnswer {
         body: wire::AnswerBody::Refused(wire::Reason::WindowClosed),
@@ -368,7 +368,7 @@ fn the_digest_of_a_setting_is_that_of_its_rule() {
         wire::Plan::sample(),
         common::of_local_days(),
         common::of_areas(),
-        common::with_holders(),
+        common::holders::with_holders(),
     ] {
         the_digest_of_a_setting_is_that_of_its_rule_in(&plan);
     }

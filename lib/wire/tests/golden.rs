@@ -157,13 +157,16 @@ fn a_plan_with_a_rating_has_the_golden_bytes() {
 /// A plan without holders, and a page that none of them countersigned, are as they were before there could be holders.
 #[test]
 fn a_plan_and_a_roster_with_holders_have_the_golden_bytes() {
-    has_the_golden_bytes(&common::with_holders(), "plan-holders.hex");
-    has_the_golden_bytes(&common::countersigned(), "roster-countersigned.hex");
+    has_the_golden_bytes(&common::holders::with_holders(), "plan-holders.hex");
+    has_the_golden_bytes(
+        &common::holders::countersigned(),
+        "roster-countersigned.hex",
+    );
 }
 
 #[test]
 fn agreements_are_read_back_and_follow_one_another() {
-    let [first, second] = &common::agreements()[..] else {
+    let [first, second] = &common::holders::agreements()[..] else {
         panic!("two agreements");
     };
     for agreement in [first, second] {

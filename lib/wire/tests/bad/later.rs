@@ -2,9 +2,10 @@
 
 use ciborium::Value;
 use wire::{
-    AnalyticsEnrol, Bill, BillReceipt, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys,
-    NoisyTotal, Part, Plan, PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt,
-    Total, WireError as E,
+    Acceptance, AnalyticsEnrol, Ask, Bill, BillReceipt, Bits, Card, Closing, Comparison, Consent,
+    Countersignature, Deal, EnrolAnswer, EnrolRequest, EvaluationKeys, HolderAnswer, NoisyTotal,
+    Part, Plan, PlanRenewal, Proposal, Question, Receipt, Report, RosterPage, Sum, SumReceipt,
+    Terms, Total, WireError as E,
 };
 
 use crate::common::{Sample, rest_of_an_area};
@@ -34,6 +35,16 @@ pub(crate) fn earlier_versions() -> Vec<Bad> {
         of::<Comparison>(),
         of::<Bits>(),
         of::<EvaluationKeys>(),
+        of::<Terms>(),
+        of::<Proposal>(),
+        of::<Card>(),
+        of::<Deal>(),
+        of::<Acceptance>(),
+        of::<Closing>(),
+        of::<Ask>(),
+        of::<HolderAnswer>(),
+        of::<Consent>(),
+        of::<Countersignature>(),
         // As in format 1: two fields more, and another type where the salt is.
         payload::<Report>(
             "a report of format 1",

@@ -10,6 +10,7 @@ mod bills;
 mod envelopes;
 mod fields;
 mod histogram;
+mod holders;
 mod later;
 mod messages;
 mod sums;
@@ -22,7 +23,7 @@ use wire::{Limbs, Message, Reason, Receipt, Report, SigningKey, SumReceipt, Wire
 
 #[test]
 fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
-    let by_reason: [(Reason, Vec<Bad>); 10] = [
+    let by_reason: [(Reason, Vec<Bad>); 13] = [
         (Reason::InvalidMessage, envelopes::bad_envelopes()),
         (Reason::InvalidMessage, fields::bad_fields()),
         (Reason::InvalidMessage, messages::bad_messages()),
@@ -30,6 +31,9 @@ fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
         (Reason::InvalidMessage, sums::bad_sums()),
         (Reason::InvalidMessage, areas::bad_areas()),
         (Reason::InvalidMessage, bills::bad_bills()),
+        (Reason::InvalidMessage, holders::bad_terms()),
+        (Reason::InvalidMessage, holders::bad_holders()),
+        (Reason::Oversize, holders::long_parts()),
         (Reason::BadSet, sums::bad_sets()),
         (Reason::EarlierVersion, later::earlier_versions()),
         (Reason::NotSupported, later::filled_fields()),

@@ -1,7 +1,7 @@
 //! What the tests of the format share: one sample of every message, and how to seal it.
 #![allow(dead_code)] // each test uses its part
 
-mod holders;
+pub(crate) mod holders;
 
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt,
@@ -13,8 +13,6 @@ use wire::{
     Status, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Topic, Topics, Total, UnixMillis,
     UnixSeconds, VerifyingKey, Watts, WindowStart,
 };
-
-pub(crate) use holders::{agreements, countersigned, with_holders};
 
 /// More than any sample is long.
 pub(crate) const MAX: usize = 1 << 20;

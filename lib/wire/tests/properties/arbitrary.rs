@@ -25,7 +25,7 @@ where
         .prop_map(|text| T::try_from(text.as_str()).unwrap())
 }
 
-fn window() -> impl Strategy<Value = WindowStart> {
+pub(super) fn window() -> impl Strategy<Value = WindowStart> {
     (0..=MAX_UNIX_SECONDS).prop_map(WindowStart)
 }
 
@@ -33,15 +33,15 @@ fn millis() -> impl Strategy<Value = UnixMillis> {
     (0..=MAX_UNIX_SECONDS * 1000 + 999).prop_map(UnixMillis)
 }
 
-fn digest() -> impl Strategy<Value = Digest> {
+pub(super) fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest)
 }
 
-fn good_key() -> impl Strategy<Value = VerifyingKey> {
+pub(super) fn good_key() -> impl Strategy<Value = VerifyingKey> {
     any::<[u8; 32]>().prop_map(|seed| wire::SigningKey::from_bytes(&seed).verifying_key())
 }
 
-fn reason() -> impl Strategy<Value = Reason> {
+pub(super) fn reason() -> impl Strategy<Value = Reason> {
     proptest::sample::select(Reason::ALL)
 }
 

@@ -5,6 +5,7 @@
 mod common;
 
 mod arbitrary;
+mod holders;
 mod slack;
 
 use arbitrary::*;
