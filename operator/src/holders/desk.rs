@@ -56,13 +56,7 @@ impl HolderDesk {
 
     /// Asks the holders for what a sum needs. Does nothing if it waits already, or too many do: then analytics sends it again.
     pub(crate) fn ask(&mut self, needed: Needed, now: Instant) {
-        let Needed {
-            job,
-            sum,
-            terms,
-            lengths,
-        } = needed;
-        let gathering = Gathering::new(job, sum, terms, lengths);
+        let gathering = Gathering::new(needed, now);
         let subject = gathering.subject;
         if self.waiting.contains_key(&subject) {
             return;
@@ -245,6 +239,11 @@ impl HolderDesk {
             Progress::Masks(words, suspects) => {
                 if !suspects.is_empty() {
                     say_suspects(&gathering, suspects, "and the others agree without them");
+                }
+                if gathering.step() == Step::Payload {
+                    let took = now - gathering.since;
+                    metrics::holders_answered(took);
+                    tracing::debug!(feeder = %gathering.job.feeder, took_ms = took.as_secs_f64() * 1e3, "all masks of a sum have come");
                 }
                 self.ready.push_back(gathering.job_with(words));
                 metrics::holders_waiting(self.waiting.len());

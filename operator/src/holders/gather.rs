@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use packed::RING;
+use tokio::time::Instant;
 use wire::{Ask, Consent, Digest, Group, HolderId, HolderSet, Step, Terms};
 use zeroize::Zeroizing;
 
 use super::cover::Cover;
 use super::dispute::{self, add};
 use super::masks::HolderMasks;
-use crate::release::take_result::{Job, Lengths};
+use crate::release::take_result::{Job, Lengths, Needed};
 
 /// A sum on its way to the holders.
 pub(crate) struct Gathering {
@@ -21,6 +22,8 @@ pub(crate) struct Gathering {
     pub(crate) subject: Digest,
     pub(crate) terms: Arc<Terms>,
     lengths: Lengths,
+    /// When the first masks were asked for.
+    pub(crate) since: Instant,
     step: Step,
     /// Who was asked for which streams; none while too few holders are there.
     cover: Option<Cover>,
@@ -48,13 +51,20 @@ pub(crate) enum Progress {
 }
 
 impl Gathering {
-    pub(crate) fn new(job: Job, sum: Bytes, terms: Arc<Terms>, lengths: Lengths) -> Self {
+    pub(crate) fn new(needed: Needed, now: Instant) -> Self {
+        let Needed {
+            job,
+            sum,
+            terms,
+            lengths,
+        } = needed;
         let step = match &job.masks {
             None => Step::Checks,
             Some(_) => Step::Consent,
         };
         Self {
             subject: Digest::of(&sum),
+            since: job.masks.as_ref().map_or(now, |masks| masks.since),
             job,
             sum,
             terms,
@@ -250,6 +260,7 @@ impl Gathering {
                 checks: words,
                 payload: None,
                 consented: Vec::new(),
+                since: self.since,
             },
         };
         Job {

@@ -2,6 +2,7 @@
 
 use packed::RING;
 use packed::layout::Shape;
+use tokio::time::Instant;
 use wire::HolderId;
 use zeroize::Zeroizing;
 
@@ -14,6 +15,8 @@ pub(crate) struct HolderMasks {
     pub(crate) payload: Option<Zeroizing<Vec<u64>>>,
     /// Who consented.
     pub(crate) consented: Vec<HolderId>,
+    /// When the first of them was asked for.
+    pub(crate) since: Instant,
 }
 
 impl HolderMasks {

@@ -1,6 +1,8 @@
 //! What holders of mask keys are asked for, and what they answer.
 
-use metrics::{counter, gauge};
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
 use service::telemetry::register;
 use wire::{Reason, Step};
 
@@ -11,6 +13,8 @@ const WAITING: &str = "cipherwatt_operator_sums_awaiting_holders";
 const AWAY: &str = "cipherwatt_operator_holders_away";
 const DIFFER: &str = "cipherwatt_operator_holder_disputes_total";
 const SUSPECTED: &str = "cipherwatt_operator_holders_suspected_total";
+/// Histogram, in seconds.
+pub const HOLDERS: &str = "cipherwatt_operator_holders_duration_seconds";
 const UNCOUNTERSIGNED: &str = "cipherwatt_operator_roster_pages_uncountersigned";
 
 pub(super) fn register() {
@@ -44,6 +48,10 @@ pub(super) fn register() {
         SUSPECTED,
         "Holders whose masks contradicted others', each time",
     );
+    register::histogram(
+        HOLDERS,
+        "Time from the first question about a sum to all its masks",
+    );
     register::gauge(
         UNCOUNTERSIGNED,
         "Pages of the roster that wait for countersignatures",
@@ -64,6 +72,10 @@ pub(crate) fn holder_rejected(reason: Reason) {
 
 pub(crate) fn holders_waiting(sums: usize) {
     gauge!(WAITING).set(sums as f64);
+}
+
+pub(crate) fn holders_answered(took: Duration) {
+    histogram!(HOLDERS).record(took);
 }
 
 pub(crate) fn holders_away(holders: usize) {

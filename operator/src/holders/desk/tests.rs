@@ -153,6 +153,7 @@ fn consents_to_other_meters_do_not_count_together() {
         checks: vec![0; 2].into(),
         payload: None,
         consented: Vec::new(),
+        since: Instant::now(),
     };
     scene.desk.ask(scene.needed(Some(masks)), scene.now);
     let ask = scene.question();

@@ -35,6 +35,7 @@ fn masks(bench: &Bench, sum: &Sum, streams: u16, whole: bool) -> HolderMasks {
         checks: checks.to_vec().into(),
         payload: whole.then(|| payload.to_vec().into()),
         consented: vec!["holder-0".parse().unwrap()],
+        since: tokio::time::Instant::now(),
     }
 }
 
