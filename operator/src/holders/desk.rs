@@ -1,6 +1,7 @@
 //! All sums that wait for holders, as the event loop sees them. Nothing here blocks, and nothing is kept over a restart.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::gather::{Gathering, Progress};
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::release::take_result::{Job, Needed};
+use crate::setup::folder;
 
 /// The longest answer of a holder that is read, in bytes.
 const MAX_ANSWER: usize = 32 << 10;
@@ -28,6 +30,8 @@ pub(crate) struct HolderDesk {
     deployment: DeploymentId,
     topics: Topics,
     keyring: Arc<Keyring>,
+    /// Where what holders signed is kept that contradicts.
+    evidence: PathBuf,
     ask_again: Duration,
     max_waiting: usize,
     waiting: BTreeMap<Digest, (Gathering, Instant)>,
@@ -45,6 +49,7 @@ impl HolderDesk {
             deployment: settings.deployment.id.clone(),
             topics,
             keyring,
+            evidence: folder(settings).join("evidence"),
             ask_again: settings.holders.ask_again,
             max_waiting: settings.holders.max_waiting,
             waiting: BTreeMap::new(),
@@ -137,7 +142,9 @@ impl HolderDesk {
                     streams,
                 };
                 // A late answer to an earlier step is no mistake.
-                if answer.step == gathering.step() && !gathering.masks(answer.step, group, &words) {
+                if answer.step == gathering.step()
+                    && !gathering.masks(answer.step, (group, &words), payload)
+                {
                     return Err(Reason::WrongLength);
                 }
             }
@@ -229,6 +236,7 @@ impl HolderDesk {
                 self.question(gathering, now);
             }
             Progress::Stuck(suspects) => {
+                gathering.evidence().keep(self.evidence.clone());
                 say_suspects(
                     &gathering,
                     suspects,
@@ -238,6 +246,7 @@ impl HolderDesk {
             }
             Progress::Masks(words, suspects) => {
                 if !suspects.is_empty() {
+                    gathering.evidence().keep(self.evidence.clone());
                     say_suspects(&gathering, suspects, "and the others agree without them");
                 }
                 if gathering.step() == Step::Payload {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::cover::Cover;
 use super::dispute::{self, add};
+use super::evidence::Evidence;
 use super::masks::HolderMasks;
 use crate::release::take_result::{Job, Lengths, Needed};
 
@@ -30,6 +31,8 @@ pub(crate) struct Gathering {
     /// Two covers differed: everybody is asked for every stream.
     is_disputed: bool,
     answers: BTreeMap<Group, Zeroizing<Vec<u64>>>,
+    /// What holders signed, once they are disputed.
+    signed: BTreeMap<Group, Bytes>,
     consents: BTreeMap<usize, (Consent, Bytes)>,
     /// Who has said no, at this step.
     pub(crate) refused: HolderSet,
@@ -73,6 +76,7 @@ impl Gathering {
             cover: None,
             is_disputed: false,
             answers: BTreeMap::new(),
+            signed: BTreeMap::new(),
             consents: BTreeMap::new(),
             refused: HolderSet::default(),
         }
@@ -88,6 +92,7 @@ impl Gathering {
         self.is_disputed = false;
         self.cover = None;
         self.answers.clear();
+        self.signed.clear();
         self.refused = HolderSet::default();
     }
 
@@ -130,7 +135,12 @@ impl Gathering {
     }
 
     /// Takes the masks that a holder gave; `false` if they are not what it was asked for.
-    pub(crate) fn masks(&mut self, step: Step, group: Group, words: &[u64]) -> bool {
+    pub(crate) fn masks(
+        &mut self,
+        step: Step,
+        (group, words): (Group, &[u64]),
+        message: &Bytes,
+    ) -> bool {
         let expected = match self.step {
             Step::Checks => self.lengths.checks,
             Step::Payload => self.lengths.payload,
@@ -143,6 +153,9 @@ impl Gathering {
             return false;
         }
         self.answers.insert(group, Zeroizing::new(words.to_vec()));
+        if self.is_disputed {
+            self.signed.insert(group, message.clone());
+        }
         true
     }
 
@@ -275,6 +288,12 @@ impl Gathering {
         places
             .filter_map(|place| Some(holders.get(*place)?.id.clone()))
             .collect()
+    }
+
+    /// What the holders signed that are in dispute.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let answers: Vec<Bytes> = self.signed.values().cloned().collect();
+        Evidence::new(self.subject, self.step, &self.sum, &answers)
     }
 
     /// Who has been asked and said nothing.

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! * `agreements`: from files into the plan · `masks`: what has come for a sum
-//! * `cover`: which holder adds up which streams · `gather`: one sum · `desk`: all that wait · `dispute`: whose answers differ
+//! * `cover`: which holder adds up which streams · `gather`: one sum · `desk`: all that wait · `dispute`: whose answers differ · `evidence`: what they signed
 //! * `countersign`: the roster, before it is published
 
 pub(crate) mod agreements;
@@ -14,5 +14,6 @@ pub(crate) mod countersign;
 pub(crate) mod cover;
 pub(crate) mod desk;
 pub(crate) mod dispute;
+pub(crate) mod evidence;
 pub(crate) mod gather;
 pub(crate) mod masks;

@@ -5,6 +5,7 @@
 //! default.
 
 mod access;
+mod holders;
 mod live;
 mod mqtt;
 mod plan;
@@ -42,6 +43,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(plan::plans(settings))
         .chain(analytics(settings))
         .chain(publish::find(settings))
+        .chain(holders::find(settings))
         .chain(readings::find(settings, &given))
         .chain(live::find(settings, &given))
         .chain(postgres::find(settings, &given))
@@ -112,7 +114,7 @@ fn remote(listen: SocketAddr) -> bool {
 }
 
 /// Metrics that leave the machine, which has to be allowed.
-fn scraped(settings: &Settings) -> [Option<Conflict>; 4] {
+fn scraped(settings: &Settings) -> [Option<Conflict>; 6] {
     let at = |listen: Option<SocketAddr>, key| {
         pair(
             listen.is_some_and(remote) && !settings.metrics.remote,
@@ -129,6 +131,11 @@ fn scraped(settings: &Settings) -> [Option<Conflict>; 4] {
             "analytics.metrics_listen",
         ),
         at(settings.meter.metrics_listen, "meter.metrics_listen"),
+        at(
+            settings.evaluator.metrics_listen,
+            "evaluator.metrics_listen",
+        ),
+        at(settings.holder.metrics_listen, "holder.metrics_listen"),
     ]
 }
 

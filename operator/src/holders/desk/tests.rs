@@ -26,6 +26,7 @@ impl Scene {
         let keyring = Arc::new(Keyring::open(dir.path(), None).unwrap());
         let mut settings = Settings::defaults();
         settings.deployment.id = deployment();
+        settings.deployment.state_dir = dir.path().to_owned();
         Self {
             desk: HolderDesk::new(&settings, topics(), keyring),
             terms: Arc::new(terms(2, consents, n)),
@@ -168,8 +169,8 @@ fn consents_to_other_meters_do_not_count_together() {
     );
 }
 
-#[test]
-fn a_holder_that_lies_is_outvoted() {
+#[tokio::test]
+async fn a_holder_that_lies_is_outvoted() {
     for (n, away) in [(4, None), (4, Some(0)), (4, Some(3)), (3, None)] {
         let mut scene = Scene::new(3, n);
         scene.desk.ask(scene.needed(None), scene.now);

@@ -1,0 +1,24 @@
+//! What holders of mask keys rule out.
+
+use super::{Conflict, pair};
+use crate::config::Settings;
+
+/// Answers that the operator gives from its own masks alone.
+pub(super) fn find(settings: &Settings) -> [Option<Conflict>; 2] {
+    let has_holders = !settings.holders.agreements.is_empty();
+    let agreements = "holders.agreements";
+    [
+        pair(
+            has_holders && !settings.plan.tariffs.is_empty(),
+            "plan.tariffs",
+            agreements,
+            "no bill opens where holders have mask keys: leave the tariffs out",
+        ),
+        pair(
+            has_holders && !settings.plan.over_rating.is_empty(),
+            "plan.over_rating",
+            agreements,
+            "no sum is compared where holders have mask keys: leave the ratings out",
+        ),
+    ]
+}
