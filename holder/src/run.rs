@@ -202,3 +202,6 @@ pub(crate) fn subscriptions(topics: &Topics) -> Vec<String> {
         topics.of(&Topic::Ask),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,13 +11,14 @@ use service::{MockClock, Settings};
 use tempfile::TempDir;
 use wire::{
     Agreement, AnalyticsEntry, Areas, Ask, CapacityClass, Consent, ContributorSet, DeploymentId,
-    Digest, EpochPlan, FeederPlan, Group, HolderAnswer, HolderEntry, HolderSet, KeyEpoch, MaskKey,
-    Part as SumPart, Plan, PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share, SigningKey,
-    Step, Stream, Sum, Terms, Topic, Topics, UnixMillis, Watts, WindowStart,
+    Digest, EpochPlan, FeederPlan, Group, HolderAnswer, KeyEpoch, MaskKey, Part as SumPart, Plan,
+    PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share, SigningKey, Step, Sum, Terms, Topic,
+    Topics, UnixMillis, Watts, WindowStart,
 };
 
 use crate::answers::{Answers, Outgoing};
-use crate::keys::{Folder, Part, generate};
+use crate::keys::Folder;
+use crate::setup::{Numbers, together};
 
 /// Starts of windows of four hours.
 pub(crate) const WINDOW: u64 = 1_699_992_000;
@@ -33,7 +34,7 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) clock: Arc<MockClock>,
     analytics: SigningKey,
-    topics: Topics,
+    pub(crate) topics: Topics,
     meters: u32,
 }
 
@@ -41,32 +42,25 @@ fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
-pub(crate) fn settings(dir: &Path, holder: usize) -> Settings {
+fn settings(dir: &Path, holder: usize) -> Settings {
     let mut settings = Settings::defaults();
     settings.deployment.state_dir = dir.to_owned();
     settings.holder.id = id(&format!("holder-{holder}"));
+    settings.deployment.operator_key = Some(operator().verifying_key());
     settings.set_min_meters(3);
     settings
+}
+
+/// What the operator signs with.
+pub(crate) fn operator() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
 }
 
 impl World {
     /// `n` holders, of whom `threshold` have all streams and `consents` have to consent, and so many meters on each feeder, whom all
     /// holders countersigned.
     pub(crate) fn new((threshold, consents, n): (u8, u8, usize), meters: u32) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let folders = (0..n).map(|holder| Folder::make(&settings(dir.path(), holder)).unwrap());
-        let terms = agree(&folders.collect::<Vec<_>>(), threshold, consents);
-        let analytics = SigningKey::from_bytes(&[2; 32]);
-        let mut world = Self {
-            holders: Vec::new(),
-            plan: plan(&terms, &analytics),
-            clock: MockClock::new(UnixMillis((WINDOW + 1_000 * LENGTH) * 1_000)),
-            topics: Topics::new(&Settings::defaults().deployment.root).unwrap(),
-            analytics,
-            meters,
-            terms,
-            dir,
-        };
+        let mut world = Self::set_up((threshold, consents, n), meters);
         for holder in 0..n {
             let opened = world.open(holder);
             world.holders.push(opened);
@@ -78,9 +72,35 @@ impl World {
         world
     }
 
+    /// The same without a holder that runs.
+    pub(crate) fn set_up((threshold, consents, n): (u8, u8, usize), meters: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings: Vec<_> = (0..n).map(|holder| settings(dir.path(), holder)).collect();
+        let numbers = Numbers {
+            threshold,
+            consents,
+        };
+        let agreement = together(&settings, numbers, WindowStart(0), None).unwrap();
+        let analytics = SigningKey::from_bytes(&[2; 32]);
+        Self {
+            holders: Vec::new(),
+            terms: agreement.terms.clone(),
+            plan: plan(agreement, &analytics),
+            clock: MockClock::new(UnixMillis((WINDOW + 1_000 * LENGTH) * 1_000)),
+            topics: Topics::new(&Settings::defaults().deployment.root).unwrap(),
+            analytics,
+            meters,
+            dir,
+        }
+    }
+
+    pub(crate) fn settings(&self, holder: usize) -> Settings {
+        settings(self.dir.path(), holder)
+    }
+
     fn open(&self, holder: usize) -> Answers {
-        let folder = Folder::open(&settings(self.dir.path(), holder)).unwrap();
-        let settings = settings(self.dir.path(), holder);
+        let folder = Folder::open(&self.settings(holder)).unwrap();
+        let settings = self.settings(holder);
         let mut answers = Answers::open(&settings, &folder, self.clock.clone()).unwrap();
         let held = HeldPlan::new(self.plan.clone(), vec![0; 25_600]).unwrap();
         answers.plan(Arc::new(held), &folder).unwrap();
@@ -95,7 +115,7 @@ impl World {
     }
 
     pub(crate) fn folder(&self, holder: usize) -> Folder {
-        Folder::open(&settings(self.dir.path(), holder)).unwrap()
+        Folder::open(&self.settings(holder)).unwrap()
     }
 
     /// The roster's only page.
@@ -245,52 +265,8 @@ impl World {
     }
 }
 
-/// Terms of these holders, whose parts are in their folders.
-fn agree(folders: &[Folder], threshold: u8, consents: u8) -> Terms {
-    let n = folders.len();
-    let sets = HolderSet::all_of(usize::from(threshold) - 1, n);
-    let drawn: Vec<(HolderSet, MaskSecret)> =
-        sets.map(|absent| (absent, generate().unwrap())).collect();
-    let terms = Terms {
-        deployment: folders[0].deployment.clone(),
-        generation: 1,
-        from: WindowStart(0),
-        previous: None,
-        threshold,
-        consents,
-        holders: folders
-            .iter()
-            .map(|folder| HolderEntry {
-                id: folder.id.clone(),
-                key: folder.signing.verifying_key(),
-            })
-            .collect(),
-        streams: drawn
-            .iter()
-            .map(|(absent, secret)| Stream {
-                absent: *absent,
-                key: MaskKey(secret.public()),
-            })
-            .collect(),
-    };
-    for (place, folder) in folders.iter().enumerate() {
-        let copy = |stream: usize| MaskSecret::from_bytes(&drawn[stream].1.to_bytes());
-        let part = Part {
-            place,
-            secrets: terms
-                .streams_of(place)
-                .map(|stream| (stream, copy(stream)))
-                .collect(),
-            closed: None,
-            terms: terms.clone(),
-        };
-        folder.keep(&part).unwrap();
-    }
-    terms
-}
-
 /// Hourly intervals, windows of four, two feeders of one area.
-fn plan(terms: &Terms, analytics: &SigningKey) -> Plan {
+fn plan(agreement: Agreement, analytics: &SigningKey) -> Plan {
     let setting = |feeder: &str| FeederPlan {
         feeder: id(feeder),
         areas: Some(Areas {
@@ -333,11 +309,7 @@ fn plan(terms: &Terms, analytics: &SigningKey) -> Plan {
         }],
         shards: 1,
         pool: Vec::new(),
-        holders: vec![Agreement {
-            terms: terms.clone(),
-            acceptances: Vec::new(),
-            closings: Vec::new(),
-        }],
+        holders: vec![agreement],
     }
 }
 
