@@ -1,9 +1,10 @@
 //! What `doctor` checks of a holder's set-up.
 
-use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
+use service::{Chain, Settings};
 use wire::Topics;
 
+use crate::keys::Folder;
 use crate::run::subscriptions;
 
 /// Pad keys of a hundred thousand meters, and the roster.
@@ -37,4 +38,49 @@ pub fn subject(settings: &Settings) -> Subject {
     }
 }
 
-fn examine(_: &Settings, _: &Trusted, _: &mut Findings) {}
+fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    const CHECK: &str = "mask keys";
+    let parts = match Folder::open(settings).and_then(|folder| folder.parts()) {
+        Ok(parts) => parts,
+        Err(error) => {
+            let remedy =
+                "`holder init` makes a holder's own keys; what was there comes back from a backup";
+            return findings.fail(CHECK, Chain(&error).to_string(), remedy);
+        }
+    };
+    let id = &settings.holder.id;
+    let agreements = trusted.plan.iter().flat_map(|held| &held.plan.holders);
+    let own = agreements.filter(|agreement| agreement.terms.place(id).is_some());
+    let (known, missing): (Vec<_>, Vec<_>) = own
+        .map(|agreement| &agreement.terms)
+        .partition(|terms| parts.contains_key(&terms.digest()));
+    match (missing.first(), known.last(), parts.len()) {
+        (Some(terms), ..) => findings.fail(
+            CHECK,
+            format!(
+                "this holder is in agreement {} of the plan, and has no part of its keys",
+                terms.generation
+            ),
+            "restore the folder from a backup, or let the others go on without this holder",
+        ),
+        (None, Some(terms), _) => findings.ok(
+            CHECK,
+            format!(
+                "agreement {}, {}, from {} on",
+                terms.generation,
+                terms.name(),
+                terms.from
+            ),
+        ),
+        (None, None, 0) => findings.warn(
+            CHECK,
+            "this holder has a part of no agreement's keys".to_owned(),
+            "`holder propose`, `holder deal` and `holder accept` make an agreement",
+        ),
+        (None, None, parts) => findings.warn(
+            CHECK,
+            format!("this holder has parts of {parts} agreements, and none of them is in a plan that is cached here"),
+            "give the agreement to the operator, and start the holder while the operator runs",
+        ),
+    }
+}

@@ -126,3 +126,6 @@ pub(crate) fn say_refused(page: u16, reason: Reason) {
         reason => warn_limited!(reason = reason; page, "a page of the roster was not taken"),
     }
 }
+
+#[cfg(test)]
+mod tests;
