@@ -52,14 +52,27 @@ pub struct Stack {
     stop: StopHandle,
     stopped: Stop,
     broker: JoinHandle<Result<(), broker::BrokerError>>,
-    operator: JoinHandle<Result<(), operator::OperatorError>>,
+    operator: Operator,
     /// More than one where they are a pool.
     analytics: Vec<Analytics>,
-    holders: Vec<JoinHandle<Result<(), holder::HolderError>>>,
+    holders: Vec<Holder>,
     fleet: Option<JoinHandle<Result<Summary, meter::MeterError>>>,
     settings: Settings,
     sender: mpsc::UnboundedSender<Seen>,
     seen: mpsc::UnboundedReceiver<Seen>,
+}
+
+/// The operator, which can be stopped and started again alone.
+struct Operator {
+    stop: StopHandle,
+    task: JoinHandle<Result<(), operator::OperatorError>>,
+}
+
+/// A holder of mask keys, the same.
+struct Holder {
+    settings: Settings,
+    stop: StopHandle,
+    task: JoinHandle<Result<(), holder::HolderError>>,
 }
 
 /// Analytics, which can be stopped and started again alone.
@@ -110,13 +123,7 @@ impl Stack {
         let broker = on.broker.spawn(broker.run(stopped.clone()));
         let group = holders.map(|group| group.set_up(&mut settings, state));
         let holders = group.transpose()?.unwrap_or_default();
-        let own = settings.clone();
-        let clock = on.clock.clone();
-        let stop_of = stopped.clone();
-        let observer = relay(&sender, Seen::Operator);
-        let operator = on
-            .operator
-            .spawn(async move { operator::run(&own, clock, stop_of, Some(observer)).await });
+        let operator = start_operator(&settings, on, &sender);
         let mut stack = Self {
             on: on.clone(),
             stop,
@@ -137,11 +144,49 @@ impl Stack {
         Ok(stack)
     }
 
-    fn start_holder(&mut self, own: Settings) {
+    /// Starts a holder with its own settings.
+    pub fn start_holder(&mut self, settings: Settings) {
         let clock = self.on.clock.clone();
-        let stop = self.stopped.clone();
-        let run = async move { holder::run(&own, clock, stop).await };
-        self.holders.push(self.on.operator.spawn(run));
+        let (stop, stopped) = Stop::manual();
+        let own = settings.clone();
+        let run = async move { holder::run(&own, clock, stopped).await };
+        let task = self.on.operator.spawn(run);
+        self.holders.push(Holder {
+            settings,
+            stop,
+            task,
+        });
+    }
+
+    /// Stops all holders, as SIGTERM does, and returns the settings of each.
+    ///
+    /// # Errors
+    /// The first that failed.
+    pub async fn stop_holders(&mut self) -> Result<Vec<Settings>> {
+        let mut stopped = Vec::new();
+        for Holder {
+            settings,
+            stop,
+            task,
+        } in std::mem::take(&mut self.holders)
+        {
+            stop.stop();
+            task.await?.context("a holder")?;
+            stopped.push(settings);
+        }
+        Ok(stopped)
+    }
+
+    /// Stops the operator, and starts it again with what `change` makes of its settings.
+    ///
+    /// # Errors
+    /// Where it failed.
+    pub async fn restart_operator(&mut self, change: impl FnOnce(&mut Settings)) -> Result<()> {
+        self.operator.stop.stop();
+        (&mut self.operator.task).await?.context("the operator")?;
+        change(&mut self.settings);
+        self.operator = start_operator(&self.settings, &self.on, &self.sender);
+        Ok(())
     }
 
     /// Starts analytics again, after [`Stack::stop_analytics`], or another one beside it.
@@ -225,9 +270,9 @@ impl Stack {
     fn is_broken(&self) -> bool {
         let mut analytics = self.analytics.iter();
         self.broker.is_finished()
-            || self.operator.is_finished()
+            || self.operator.task.is_finished()
             || analytics.any(|analytics| analytics.task.is_finished())
-            || self.holders.iter().any(JoinHandle::is_finished)
+            || self.holders.iter().any(|holder| holder.task.is_finished())
     }
 
     /// Stops everything and waits for it; what was reported is kept for [`Stack::reported`].
@@ -243,12 +288,23 @@ impl Stack {
             fleet.await?.context("the gateway")?;
         }
         self.stop_analytics().await?;
-        (&mut self.operator).await?.context("the operator")?;
-        for holder in std::mem::take(&mut self.holders) {
-            holder.await?.context("a holder")?;
-        }
+        self.operator.stop.stop();
+        (&mut self.operator.task).await?.context("the operator")?;
+        self.stop_holders().await?;
         (&mut self.broker).await?.context("the broker")?;
         Ok(())
+    }
+}
+
+fn start_operator(settings: &Settings, on: &On, seen: &mpsc::UnboundedSender<Seen>) -> Operator {
+    let own = settings.clone();
+    let clock = on.clock.clone();
+    let (stop, stopped) = Stop::manual();
+    let observer = relay(seen, Seen::Operator);
+    let run = async move { operator::run(&own, clock, stopped, Some(observer)).await };
+    Operator {
+        task: on.operator.spawn(run),
+        stop,
     }
 }
 

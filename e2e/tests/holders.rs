@@ -1,0 +1,225 @@
+//! Holders of mask keys: without enough of them nothing opens and nothing is lost, and they are replaced in mid-stream.
+//!
+//! All processes but the clock are real, in this process and over TCP. The clock goes on by a window when the test says so.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::clocked::{self, WINDOW_S, window};
+use harness::holders::Group;
+use harness::network::Network;
+use harness::oracle::{Seeded, Truths};
+use harness::runtimes::On;
+use harness::stack::{Next, Stack};
+use harness::verdict::scale;
+use harness::watch::Seen;
+use holder::setup::{Numbers, together};
+use meter::simulated;
+use operator::FeederReport;
+use readings::Simulated;
+use service::clock::MockClock;
+use service::{Settings, Stop};
+use wire::{Agreement, Grid, HolderId, UnixMillis};
+
+/// Far above what anything here takes; reaching it is a failure, not a measurement.
+const LIMIT: Duration = Duration::from_secs(90);
+
+const METERS: u32 = 20;
+
+const GROUP: Group = Group {
+    threshold: 2,
+    holders: 4,
+};
+
+async fn limited<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .expect("it never came")
+}
+
+/// When so many windows are over, by a clock that goes as fast as their readings.
+fn at(windows: u64) -> UnixMillis {
+    UnixMillis(window(windows).0 * 1_000 + 500)
+}
+
+/// One feeder, whose readings pass with the clock.
+fn settings(windows: u64) -> Settings {
+    let mut settings = clocked::settings(windows, LIMIT);
+    settings.analytics.release_retry = Duration::from_millis(300);
+    settings.holders.ask_again = Duration::from_millis(300);
+    settings.meter.meters = METERS;
+    settings.meter.feeders = 1;
+    settings.meter.speed = 1.0;
+    settings
+}
+
+struct Deployment {
+    stack: Stack,
+    clock: Arc<MockClock>,
+    released: Vec<FeederReport>,
+    windows: u64,
+    passed: u64,
+    state: tempfile::TempDir,
+}
+
+impl Deployment {
+    async fn start(windows: u64) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let clock = MockClock::new(at(0));
+        let on = On {
+            clock: clock.clone(),
+            ..On::here()
+        };
+        let settings = settings(windows);
+        let stack = Stack::with_holders(&settings, state.path(), &on, Some(GROUP));
+        let mut stack = stack.await.unwrap();
+        stack.add_fleet(Network::default()).await.unwrap();
+        let mut deployment = Self {
+            stack,
+            clock,
+            released: Vec::new(),
+            windows,
+            passed: 0,
+            state,
+        };
+        let started = |seen: &Seen| matches!(seen, Seen::Meter(meter::Event::Started(_)));
+        while !deployment.next().await.is_some_and(|seen| started(&seen)) {}
+        deployment
+    }
+
+    async fn next(&mut self) -> Option<Seen> {
+        let (_keep, stop) = Stop::manual();
+        match limited(self.stack.next(&stop)).await.unwrap() {
+            Next::FleetEnded(_) => None,
+            Next::Seen(seen) => {
+                if let Seen::Operator(operator::Event::Released(report)) = &seen {
+                    self.released.push((**report).clone());
+                }
+                Some(seen)
+            }
+        }
+    }
+
+    /// Lets the readings of the next window pass, and waits until analytics has released its sum.
+    async fn pass(&mut self) {
+        self.passed += 1;
+        self.clock.set(at(self.passed));
+        let sent = |seen: &Seen| matches!(seen, Seen::Analytics(analytics::Event::Released { .. }));
+        while !self.next().await.is_some_and(|seen| sent(&seen)) {}
+    }
+
+    async fn all_released(&mut self) {
+        while (self.released.len() as u64) < self.passed {
+            self.next().await;
+        }
+    }
+
+    /// Stops everything; every window has one total, which is exact.
+    async fn end(mut self) -> Vec<FeederReport> {
+        self.all_released().await;
+        self.stack.stop().await.unwrap();
+        let source = Simulated::new(&simulated(self.stack.settings())).unwrap();
+        let mut clear = Seeded(Box::new(source));
+        let grid = Grid::new((WINDOW_S / 2) as u32, 2).unwrap();
+        let span = (window(0), window(self.windows).0);
+        let truths = Truths::read(&mut clear, grid, 1, span).unwrap();
+        let of_window: BTreeMap<_, _> = self
+            .released
+            .iter()
+            .map(|report| ((report.feeder.clone(), report.window_start), report))
+            .collect();
+        assert_eq!(self.released.len() as u64, self.windows);
+        for (key, truth) in &truths.entered(|key| Some(scale(of_window[key]))) {
+            let shown = truth.shown_wh(self.stack.settings().plan.min_meters);
+            assert_eq!(of_window[key].energy_wh, shown, "{key:?}");
+            assert_eq!(of_window[key].meters, METERS);
+        }
+        self.released
+    }
+}
+
+fn consented(report: &FeederReport) -> Vec<&str> {
+    let holders = report.holders.as_ref().unwrap();
+    holders.consented.iter().map(HolderId::as_str).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_enough_holders_sums_wait_and_nothing_is_lost() {
+    const WINDOWS: u64 = 4;
+    let mut deployment = Deployment::start(WINDOWS).await;
+    deployment.pass().await;
+    deployment.all_released().await;
+    let holders = deployment.stack.stop_holders().await.unwrap();
+    let mut holders = holders.into_iter();
+    for own in holders.by_ref().take(2) {
+        deployment.stack.start_holder(own);
+    }
+    deployment.pass().await;
+    deployment.pass().await;
+    assert_eq!(deployment.released.len(), 1, "two of three consents");
+    deployment.stack.start_holder(holders.next().unwrap());
+    deployment.all_released().await;
+    deployment.pass().await;
+    let released = deployment.end().await;
+    assert!(released.iter().all(|report| consented(report).len() >= 3));
+    assert_eq!(
+        consented(&released[3]),
+        ["holder-1", "holder-2", "holder-3"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_holder_is_replaced_in_mid_stream_by_those_who_are_left() {
+    const WINDOWS: u64 = 6;
+    let mut deployment = Deployment::start(WINDOWS).await;
+    for _ in 0..2 {
+        deployment.pass().await;
+        deployment.all_released().await;
+    }
+    let mut holders = deployment.stack.stop_holders().await.unwrap();
+    let file = deployment.stack.settings().holders.agreements[0].clone();
+    let first = Agreement::from_bytes(&std::fs::read(&file).unwrap()).unwrap();
+
+    // holder-4 is gone for good; holder-5 takes its place.
+    let lost = holders.pop().unwrap();
+    std::fs::remove_dir_all(deployment.state.path().join("holder-holder-4")).unwrap();
+    let mut fifth = lost;
+    fifth.holder.id = "holder-5".parse().unwrap();
+    let before = holders.clone();
+    holders.push(fifth);
+    let numbers = Numbers {
+        threshold: 2,
+        consents: 3,
+    };
+    let from = window(4);
+    let second = together(&holders, numbers, from, Some((&first.terms, &before))).unwrap();
+    let next = deployment.state.path().join("second.agreement");
+    std::fs::write(&next, second.to_bytes()).unwrap();
+    for own in holders {
+        deployment.stack.start_holder(own);
+    }
+    let with_both = |settings: &mut Settings| settings.holders.agreements = vec![file, next];
+    deployment.stack.restart_operator(with_both).await.unwrap();
+    for _ in 2..WINDOWS {
+        deployment.pass().await;
+        deployment.all_released().await;
+    }
+    let released = deployment.end().await;
+    for report in &released {
+        let consented = consented(report);
+        let is_of_second = report.window_start >= from;
+        assert!(!consented.contains(&"holder-4") || report.window_start < window(2));
+        assert!(
+            !consented.contains(&"holder-5") || is_of_second,
+            "{consented:?}"
+        );
+    }
+    let by_fifth = released
+        .iter()
+        .filter(|report| consented(report).contains(&"holder-5"));
+    assert!(by_fifth.count() > 0);
+}
