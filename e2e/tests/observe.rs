@@ -51,6 +51,8 @@ async fn run() -> Observed {
     telemetry::build_info("observe");
     // There is none in the stack: it would take evaluation keys.
     evaluator::metrics::register();
+    // Nor holders, who would change what gateways and the operator do.
+    holder::metrics::register();
     let mut settings = Settings::defaults();
     settings.operator.export_load = true;
     // What of percentiles is exported, in groups as small as the others.
@@ -185,8 +187,9 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 11] = [
+    const LABELS: [&str; 12] = [
         "reason",
+        "step",
         "status",
         "why",
         "result",

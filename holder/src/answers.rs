@@ -43,7 +43,7 @@ pub(crate) struct Answers {
     pub(crate) roster: OwnRoster,
     pub(crate) pads: Pads,
     pub(crate) held: Option<Arc<HeldPlan>>,
-    /// Key epochs of plans that were held since the start, which masks are bound to.
+    /// Key epochs of all plans that were held, which masks are bound to.
     epochs: BTreeMap<KeyEpoch, EpochPlan>,
     release: service::config::Release,
     min_meters_floor: u32,
@@ -68,11 +68,11 @@ impl Answers {
             id: folder.id.clone(),
             key: SigningKey::from_bytes(&folder.signing.to_bytes()),
             parts: folder.parts()?,
-            ledger,
             roster,
             pads: Pads::new(settings.deployment.id.clone()),
             held: None,
-            epochs: BTreeMap::new(),
+            epochs: ledger.epochs()?,
+            ledger,
             release: settings.release.clone(),
             min_meters_floor: settings.holder.min_meters_floor,
             keep: settings.holder.keep,
@@ -89,7 +89,10 @@ impl Answers {
     /// Goes by a plan, and by the parts that were kept since the start.
     pub(crate) fn plan(&mut self, held: Arc<HeldPlan>, folder: &Folder) -> Result<(), HolderError> {
         for epoch in &held.plan.epochs {
-            self.epochs.insert(epoch.epoch, epoch.clone());
+            if !self.epochs.contains_key(&epoch.epoch) {
+                self.ledger.know_epoch(epoch)?;
+                self.epochs.insert(epoch.epoch, epoch.clone());
+            }
         }
         let unknown = |terms: &Terms| !self.parts.contains_key(&terms.digest());
         if held

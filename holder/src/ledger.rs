@@ -1,10 +1,12 @@
-//! `holder.redb`: what this holder consented to, and who is enrolled as far as it ever countersigned or saw countersigned.
+//! `holder.redb`: what this holder consented to, who is enrolled as far as it ever countersigned or saw countersigned, and the key
+//! epochs that it heard of.
 //!
 //! A consent is durable here before anybody sees it. Nothing in the file is ever replaced by something that contradicts it: a meter's
 //! number and keys are the meter's for good, and what was consented to stays until its window is too old, which is remembered, too.
 //! Where this file is lost or put back from a backup, the holder would consent twice: its place in the agreement is lost, and the
 //! others go on without it.
 
+mod epochs;
 mod error;
 mod members;
 mod tables;
@@ -17,7 +19,7 @@ use service::store::{self, Fault};
 use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
 
 pub use error::LedgerError;
-use tables::{BOUNDS, CACHE, CONSENTS, FILE, FORMAT, MEMBERS, META};
+use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FILE, FORMAT, MEMBERS, META};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";
@@ -64,6 +66,7 @@ impl Ledger {
                 changes.open_table(CONSENTS)?;
                 changes.open_table(MEMBERS)?;
                 changes.open_table(BOUNDS)?;
+                changes.open_table(EPOCHS)?;
                 Ok(())
             };
             store::create(&path, &store::builder(CACHE), fill).map_err(failed)?;

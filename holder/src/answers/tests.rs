@@ -162,3 +162,18 @@ fn checks_are_answered_for_any_sum_of_known_meters_and_write_nothing_down() {
     let sum = world.sum(FEEDERS[0], 0, &[5, 6, 7]);
     assert_eq!(ask_consent(&mut world, 0, &sum), None);
 }
+
+#[test]
+fn a_sum_of_an_epoch_that_has_left_the_plan_is_answered_over_a_restart_too() {
+    let mut world = World::new((2, 3, 3), METERS);
+    let sum = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
+    let question = world.ask_for_streams(Step::Checks, &sum, 0);
+    let before = ask(&mut world, 0, &question);
+    world.plan.epochs[0].epoch = KeyEpoch(2);
+    world.plan.epochs[0].fingerprint = [8; 32];
+    world.plan.epochs[0].first_window.0 = sum.window.0 + 14_400;
+    for _ in 0..2 {
+        world.restart(0);
+        assert_eq!(ask(&mut world, 0, &question), before);
+    }
+}

@@ -37,3 +37,7 @@ type MemberRow = (
     bool,
     &'static str,
 );
+
+/// By number: fingerprint of the public key, mask key, first window, length of the public key.
+pub(super) const EPOCHS: TableDefinition<u32, EpochRow> = TableDefinition::new("epochs");
+type EpochRow = (&'static [u8; 32], &'static [u8; 32], u64, u32);
