@@ -8,7 +8,7 @@ use std::path::Path;
 use cipherwatt_fuzz::{encoding, examples, goldens, payload_of};
 use packed::layout::{Encoding, Entered, Layout};
 use packed::{Profile, RING};
-use wire::{ContributorSet, Digest, Message as _, Salt, Sum};
+use wire::{Agreement, ContributorSet, Digest, Message as _, Salt, Sum, Terms};
 
 /// In one piece: CONNECT with a will, SUBSCRIBE, PUBLISH with QoS 1, PUBACK, UNSUBSCRIBE, PINGREQ, DISCONNECT.
 const SESSION: &[u8] = b"\0\x10\x13\x00\x04MQTT\x04\x06\x00\x3c\x00\x01k\x00\x01w\x00\x01x\x82\x08\x00\x01\x00\x03a/#\x01\
@@ -30,6 +30,14 @@ fn main() -> io::Result<()> {
         let payload = payload_of(&sealed).ok_or(io::ErrorKind::InvalidData)?;
         write(target, "golden-payload", &payload)?;
         write(target, "golden", &sealed)?;
+        if let ("terms", Ok((terms, _))) = (target, Terms::from_cbor(&payload)) {
+            let agreement = Agreement {
+                terms,
+                acceptances: vec![sealed.into(); 2],
+                closings: Vec::new(),
+            };
+            write("agreement", "golden", &agreement.to_bytes())?;
+        }
     }
     let topics = [
         "plan",
@@ -47,6 +55,11 @@ fn main() -> io::Result<()> {
         "shard/0/feeder/f/bill/receipt",
         "shard/0/feeder/f/total",
         "shard/0/area/a/total",
+        "roster/63/proposed",
+        "holders/ask",
+        "holder/h/answer",
+        "holder/h/consent",
+        "holder/h/countersignature",
     ];
     for (index, topic) in topics.iter().enumerate() {
         write("topic", &format!("topic-{index}"), topic.as_bytes())?;

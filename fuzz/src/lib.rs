@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`message`] reads any message, as an envelope and as what an envelope signs
-//! - [`topic`] reads topics
+//! - [`agreement`] reads agreements, [`topic`] reads topics
 //! - [`fold`] adds packed reports, [`open`] reads packed sums and what they decrypt to
 //! - [`file`] and [`telegrams`] read files of readings, of which [`examples`] gives some
 //! - [`goldens`] gives the golden vectors of `lib/wire`, which the corpora start from
@@ -36,6 +36,16 @@ fn public() -> VerifyingKey {
 /// The limbs of the golden vectors.
 fn limbs() -> Vec<u8> {
     (0..64).collect()
+}
+
+/// Reads `data` as an agreement: what is accepted has one encoding, and its signatures are checked without harm.
+pub fn agreement(data: &[u8]) {
+    let Ok(agreement) = wire::Agreement::from_bytes(data) else {
+        return;
+    };
+    assert_eq!(agreement.to_bytes(), data);
+    let _ = agreement.verify(&deployment(), None);
+    let _ = agreement.verify(&deployment(), Some(&agreement.terms));
 }
 
 /// Reads `data` as an envelope, and as a signed array that is then put into a good envelope.
@@ -142,6 +152,16 @@ pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
         golden!("bill_receipt", "bill-receipt"),
         golden!("total", "total"),
         golden!("noisy_total", "noisy-total"),
+        golden!("terms", "terms"),
+        golden!("proposal", "holder-proposal"),
+        golden!("card", "holder-card"),
+        golden!("deal", "holder-deal"),
+        golden!("acceptance", "acceptance"),
+        golden!("closing", "closing"),
+        golden!("ask", "ask"),
+        golden!("holder_answer", "holder-answer"),
+        golden!("consent", "consent"),
+        golden!("countersignature", "countersignature"),
     ]
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use wire::{Agreement, AgreementError, Closing, HolderSet, Terms};
+use wire::{
+    Agreement, AgreementError, Closing, ContributorSet, Digest, HolderSet, KeyEpoch, Terms,
+};
 
 use super::super::agree::{accept, assemble, close};
 use super::*;
+use crate::ledger::{Consented, Ledger};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -179,6 +182,49 @@ fn nobody_closes_for_terms_that_not_all_their_holders_accepted() {
     let group = group();
     let error = close(&group.dealt(), &[], &group.folders[0]).unwrap_err();
     assert!(matches!(error, SetupError::NothingBefore), "{error}");
+}
+
+#[test]
+fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
+    let second = Second::new();
+    let a = second.folder("a");
+    let mut ledger = Ledger::open(a.path()).unwrap();
+    let consented = |terms: &Terms| Consented {
+        content: Digest([1; 32]),
+        epoch: KeyEpoch(1),
+        is_part: false,
+        subject: Digest([2; 32]),
+        terms: terms.digest(),
+        set: ContributorSet::from_numbers([0, 1]).unwrap(),
+    };
+    let feeder = "feeder-1".parse().unwrap();
+    let mut consent = |window, terms| {
+        let share = consented(terms);
+        ledger
+            .consent(window, [(&feeder, &share)].into_iter(), 86_400)
+            .unwrap();
+    };
+    // Before the first window of the later terms, or under those.
+    consent(FROM, &second.first);
+    consent(LATER, &second.dealt.terms);
+    let error = second.close("a").unwrap_err();
+    assert!(error.to_string().contains("stop that first"), "{error}");
+    drop(ledger);
+    second.close("a").unwrap();
+
+    let mut ledger = Ledger::open(second.folder("b").path()).unwrap();
+    let share = consented(&second.first);
+    ledger
+        .consent(LATER, [(&feeder, &share)].into_iter(), 86_400)
+        .unwrap();
+    drop(ledger);
+    let error = second.close("b").unwrap_err();
+    assert!(
+        matches!(error, SetupError::Answered { from: LATER }),
+        "{error}"
+    );
+    let parts = second.folder("b").parts().unwrap();
+    assert_eq!(parts[&second.first.digest()].closed, None);
 }
 
 #[test]
