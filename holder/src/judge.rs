@@ -29,8 +29,20 @@ pub(crate) fn check(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
     if sum.window < grounds.first_window {
         return Err(Reason::ReportTooLate);
     }
+    // What this holder has not heard of may be on its way: the operator asks again.
+    if sum
+        .shares()
+        .any(|share| share.plan_version > grounds.plan.version)
+    {
+        return Err(Reason::UnknownPlan);
+    }
     let members_of = |feeder: &FeederId| grounds.roster.members(feeder);
-    sums::check(sum, grounds.plan, grounds.latest_end, members_of)
+    let checked = sums::check(sum, grounds.plan, grounds.latest_end, members_of);
+    checked.map_err(|reason| match reason {
+        Reason::UnknownMeter => Reason::NotCountersigned,
+        Reason::UnknownEpoch => Reason::UnknownPlan,
+        reason => reason,
+    })
 }
 
 /// Whether this holder may consent to a sum that passed [`check`] and that it did not consent to yet. `before` is what it consented to

@@ -53,8 +53,11 @@ impl OwnRoster {
     }
 
     /// The meters of a feeder.
+    ///
+    /// # Errors
+    /// No page that has some was countersigned so far.
     pub(crate) fn members(&self, feeder: &FeederId) -> Result<&Members, Reason> {
-        self.feeders.get(feeder).ok_or(Reason::UnknownFeeder)
+        self.feeders.get(feeder).ok_or(Reason::NotCountersigned)
     }
 
     /// The feeders.

@@ -224,7 +224,10 @@ async fn holders_answer_over_a_broker_and_after_a_restart_they_say_the_same() {
         .await;
     let sum = operator.world.sum(FEEDERS[0], 0, &[0, 1, 2, 3]);
     let consent = operator.world.ask(Step::Consent, &sum);
-    assert_eq!(operator.refusal(&consent, 0).await, Reason::UnknownFeeder);
+    assert_eq!(
+        operator.refusal(&consent, 0).await,
+        Reason::NotCountersigned
+    );
     page.countersignatures = operator.countersigned(&page, &[0, 1, 2]).await;
     operator
         .publish(&page, &Topic::Roster { page: 0 }, true)

@@ -123,7 +123,7 @@ reasons! {
     ConsentedOtherwise = 54 "consented_otherwise",
     /// Too few holders consented to it.
     NotConsented = 55 "not_consented",
-    /// Too few holders countersigned the page of the roster.
+    /// Too few holders countersigned the page of the roster, so far: the holder does not know its meters.
     NotCountersigned = 56 "not_countersigned",
     /// The terms of the window have no such holder.
     UnknownHolder = 57 "unknown_holder",

@@ -23,7 +23,7 @@ fn what_is_not_to_be_opened_is_refused_by_its_reason() {
     let rest = world.rest(0, [&[0], &[1]]);
     for (expected, sum) in [
         (Reason::MinMeters, few),
-        (Reason::UnknownMeter, stranger),
+        (Reason::NotCountersigned, stranger),
         (Reason::MinMeters, rest),
         (
             Reason::MisalignedWindow,
@@ -33,10 +33,7 @@ fn what_is_not_to_be_opened_is_refused_by_its_reason() {
             Reason::ReportTooEarly,
             changed(&|sum| sum.window = window(14_400 * 2_000)),
         ),
-        (
-            Reason::UnknownEpoch,
-            changed(&|sum| sum.epoch = KeyEpoch(2)),
-        ),
+        (Reason::UnknownPlan, changed(&|sum| sum.epoch = KeyEpoch(2))),
         (
             Reason::OutdatedConfig,
             changed(&|sum| sum.plan_version = wire::PlanVersion(1)),
