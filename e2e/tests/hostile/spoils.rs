@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::clocked::{self, WINDOW_S, window};
+use harness::holders::Group;
 use harness::network::Network;
 use harness::oracle;
 use harness::rogue::{Observed, RogueGateway, Spoilt};
@@ -123,7 +124,7 @@ impl<'a> Ended<'a> {
     /// Every part is exact. Only the hostile meter is missing and named, or, where it cannot be found, its part.
     fn check(
         &self,
-        spoilt: Spoilt,
+        (spoilt, is_found): (Spoilt, bool),
         hostile: &MeterId,
         observed: &Observed,
         entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>,
@@ -141,7 +142,7 @@ impl<'a> Ended<'a> {
         }
         let mut honest: BTreeSet<_> = observed.meters.values().cloned().collect();
         assert!(honest.remove(hostile) && !in_totals.contains(hostile));
-        if spoilt.is_found() {
+        if is_found {
             assert_eq!(in_totals, honest, "{spoilt:?}");
             assert_eq!(self.burnt, BTreeSet::new(), "{spoilt:?}");
             assert!(self.culprits.iter().eq([hostile]), "{spoilt:?}");
@@ -188,12 +189,22 @@ struct Scene {
 
 impl Scene {
     async fn start(state: &Path, stop: Stop, settings: &Settings) -> Self {
+        Self::with_holders(state, stop, settings, None).await
+    }
+
+    async fn with_holders(
+        state: &Path,
+        stop: Stop,
+        settings: &Settings,
+        holders: Option<Group>,
+    ) -> Self {
         let clock = MockClock::new(clocked::passed(0));
         let on = On {
             clock: clock.clone(),
             ..On::here()
         };
-        let mut stack = Stack::services(settings, state, &on).await.unwrap();
+        let stack = Stack::with_holders(settings, state, &on, holders);
+        let mut stack = stack.await.unwrap();
         stack.add_fleet(Network::default()).await.unwrap();
         started(&mut stack, &stop).await;
         let settings = stack.settings().clone();
@@ -301,7 +312,7 @@ async fn a_hostile_meter_costs_nobody_else_or_its_part_and_the_next_windows_are_
             continue;
         }
         assert!(observed.wanted.contains(&window));
-        ended.check(spoilt, &hostile, &observed, &entered);
+        ended.check((spoilt, spoilt.is_found()), &hostile, &observed, &entered);
     }
     for number in SPOILT.len() as u64..PASSED {
         let ended = Ended::of(window(number), &scene.released, &totals);
@@ -338,6 +349,32 @@ async fn all_twenty_and_all_sixty_honest_reports_are_in_totals_beside_one_of_noi
         };
         let entered = entered(&scene.settings, &scene.hostile, scale);
         let ended = Ended::of(window(0), &scene.released, &totals);
-        ended.check(Spoilt::Noise, &scene.hostile, &observed, &entered);
+        ended.check((Spoilt::Noise, true), &scene.hostile, &observed, &entered);
     }
+}
+
+/// The operator has not all masks of single reports, so it searches for nobody: the part with the hostile meter is lost, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_holders_a_hostile_meter_costs_its_part_and_nothing_else() {
+    let honest = HONEST;
+    let state = tempfile::tempdir().unwrap();
+    let (_keep, stop) = Stop::manual();
+    let group = "2of4".parse().ok();
+    let mut scene = Scene::with_holders(state.path(), stop, &settings(honest), group).await;
+    let totals = scene.settings.operator.totals_file.clone();
+    scene.pass(0, Spoilt::Noise).await;
+    let is_whole =
+        |released: &[FeederReport]| Ended::of(window(0), released, &totals).is_whole(honest);
+    scene.until("everybody in a total or named", is_whole).await;
+    scene.stack.stop().await.unwrap();
+    let observed = scene.rogue.outsider.seen();
+    let (plan, _) = observed.plan.as_ref().unwrap();
+    let scale = Scale {
+        quantum_wh: 1,
+        reference_wh: plan.feeders[0].reference_wh,
+    };
+    let entered = entered(&scene.settings, &scene.hostile, scale);
+    let ended = Ended::of(window(0), &scene.released, &totals);
+    ended.check((Spoilt::Noise, false), &scene.hostile, &observed, &entered);
+    assert!(ended.parts.iter().all(|part| part.holders.is_some()));
 }
