@@ -73,6 +73,20 @@ fn analytics_and_the_broker_reach_no_secret_key_and_no_cpp() {
     }
 }
 
+/// It has masks, and nothing that they could be on.
+#[test]
+fn a_holder_reaches_nothing_that_decrypts_and_no_other_process() {
+    let metadata = metadata();
+    let reached = reached(&metadata, "holder");
+    let processes = ["operator", "analytics", "meter", "evaluator", "broker"];
+    for forbidden in ["openfhe", "seal", "cxx", "compare"]
+        .into_iter()
+        .chain(processes)
+    {
+        assert!(!reached.contains(forbidden), "a holder reaches {forbidden}");
+    }
+}
+
 /// It compares what is encrypted, and nothing in the clear: it has neither a crate that opens sums nor OpenFHE's secret keys.
 #[test]
 fn the_evaluator_reaches_no_secret_key() {
