@@ -204,6 +204,26 @@ async fn listens(operator: &mut Operator, holder: usize) {
         .expect("it never listened");
 }
 
+/// Somebody who is not the operator gets no consent: another sum of these meters still does.
+async fn forged(operator: &mut Operator, holder: usize) {
+    let forged = operator.world.sum(FEEDERS[0], 2, &[0, 1, 2]);
+    let forged = operator.world.ask(Step::Consent, &forged);
+    operator.key = SigningKey::from_bytes(&[66; 32]);
+    operator.publish(&forged, &Topic::Ask, false).await;
+    operator.key = crate::testing::operator();
+    let other = operator.world.sum(FEEDERS[0], 2, &[2, 3, 4]);
+    let other = operator.world.ask(Step::Consent, &other);
+    let bytes = operator.answer(&other, holder).await;
+    assert!(wire::decode::<Consent>(&bytes, 1 << 10).is_ok());
+    assert_eq!(
+        operator.refusal(&forged, holder).await,
+        Reason::ConsentedOtherwise
+    );
+    let few = operator.world.sum(FEEDERS[0], 1, &[0, 1]);
+    let few = operator.world.ask(Step::Consent, &few);
+    assert_eq!(operator.refusal(&few, holder).await, Reason::MinMeters);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holders_answer_over_a_broker_and_after_a_restart_they_say_the_same() {
     let broker = Broker::start().await;
@@ -258,23 +278,7 @@ async fn holders_answer_over_a_broker_and_after_a_restart_they_say_the_same() {
     assert!(matches!(answer.claimed().body, AnswerBody::Masks { .. }));
     assert_eq!(operator.answer(&payload, 3).await, first, "a replay");
 
-    // Somebody who is not the operator gets no consent: another sum of these meters still does.
-    let forged = operator.world.sum(FEEDERS[0], 2, &[0, 1, 2]);
-    let forged = operator.world.ask(Step::Consent, &forged);
-    operator.key = SigningKey::from_bytes(&[66; 32]);
-    operator.publish(&forged, &Topic::Ask, false).await;
-    operator.key = crate::testing::operator();
-    let other = operator.world.sum(FEEDERS[0], 2, &[2, 3, 4]);
-    let other = operator.world.ask(Step::Consent, &other);
-    let bytes = operator.answer(&other, 3).await;
-    assert!(wire::decode::<Consent>(&bytes, 1 << 10).is_ok());
-    assert_eq!(
-        operator.refusal(&forged, 3).await,
-        Reason::ConsentedOtherwise
-    );
-    let few = operator.world.sum(FEEDERS[0], 1, &[0, 1]);
-    let few = operator.world.ask(Step::Consent, &few);
-    assert_eq!(operator.refusal(&few, 3).await, Reason::MinMeters);
+    forged(&mut operator, 3).await;
     for holder in holders {
         holder.end().await;
     }
