@@ -60,6 +60,9 @@ impl Answers {
         clock: SharedClock,
     ) -> Result<Self, HolderError> {
         // The ledger first: while it is open, `holder close` changes nothing.
+        if folder.parts()?.is_empty() {
+            Ledger::make(folder.path())?;
+        }
         let ledger = Ledger::open(folder.path())?;
         let roster = OwnRoster::open(&ledger)?;
         let mut answers = Self {

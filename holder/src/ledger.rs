@@ -50,27 +50,48 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in the folder of state, and makes it where there is none.
+    /// Makes the ledger of a holder that has no part of an agreement yet, unless it has one.
     ///
     /// # Errors
-    /// [`LedgerError`]; [`Fault::InUse`] while a holder runs on it.
+    /// [`LedgerError`].
+    pub(crate) fn make(folder: &Path) -> Result<(), LedgerError> {
+        let path = folder.join(FILE);
+        if path.exists() {
+            return Ok(());
+        }
+        let fill = |changes: &redb::WriteTransaction| {
+            changes.open_table(META)?.insert("format", FORMAT)?;
+            changes.open_table(CONSENTS)?;
+            changes.open_table(MEMBERS)?;
+            changes.open_table(BOUNDS)?;
+            changes.open_table(EPOCHS)?;
+            Ok(())
+        };
+        let made = store::create(&path, &store::builder(CACHE), fill);
+        made.map_err(|source| LedgerError::Store { path, source })
+    }
+
+    /// Whether it is where it should be.
+    pub(crate) fn is_there(folder: &Path) -> Result<(), LedgerError> {
+        let path = folder.join(FILE);
+        match path.exists() {
+            true => Ok(()),
+            false => Err(LedgerError::Lost { path }),
+        }
+    }
+
+    /// Opens the ledger in the folder of state.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`Fault::InUse`] while a holder runs on it, and [`LedgerError::Lost`] where there is none: a new one would not
+    /// know what was consented to.
     pub(crate) fn open(folder: &Path) -> Result<Self, LedgerError> {
+        Self::is_there(folder)?;
         let path = folder.join(FILE);
         let failed = |source| LedgerError::Store {
             path: path.clone(),
             source,
         };
-        if !path.exists() {
-            let fill = |changes: &redb::WriteTransaction| {
-                changes.open_table(META)?.insert("format", FORMAT)?;
-                changes.open_table(CONSENTS)?;
-                changes.open_table(MEMBERS)?;
-                changes.open_table(BOUNDS)?;
-                changes.open_table(EPOCHS)?;
-                Ok(())
-            };
-            store::create(&path, &store::builder(CACHE), fill).map_err(failed)?;
-        }
         let database = store::open(&path, &store::builder(CACHE)).map_err(failed)?;
         let ledger = Self { path, database };
         let read = || -> Result<String, Error> {

@@ -129,13 +129,7 @@ impl Sealer {
             window: batch.window.0,
             salt: salt.0,
         };
-        let pad = epoch.pad_key(&self.origin, batch.meter)?;
-        if !failpoint::sabotaged("masks") {
-            pad.add(&label, RING.modulus, &mut plaintext);
-        }
-        if let Some(streams) = self.streams_of(batch.window)? {
-            streams.add(&self.origin, batch.meter, &label, &mut plaintext)?;
-        }
+        self.mask(epoch, batch, &label, &mut plaintext)?;
         let encoded = Instant::now();
         let limbs = epoch.key.encrypt(encoding.profile, &plaintext)?;
         let encrypted = Instant::now();
@@ -174,6 +168,24 @@ impl Sealer {
             digest,
             payload: payload.into(),
         })
+    }
+
+    /// Adds the operator's mask and those of the holders' streams.
+    fn mask(
+        &self,
+        epoch: &Epoch,
+        batch: &Batch,
+        label: &Label<'_>,
+        plaintext: &mut [u64],
+    ) -> Result<(), SealError> {
+        let pad = epoch.pad_key(&self.origin, batch.meter)?;
+        if !failpoint::sabotaged("masks") {
+            pad.add(label, RING.modulus, plaintext);
+        }
+        match self.streams_of(batch.window)? {
+            Some(streams) => streams.add(&self.origin, batch.meter, label, plaintext),
+            None => Ok(()),
+        }
     }
 
     fn member(&self, index: usize) -> Result<&Member, SealError> {

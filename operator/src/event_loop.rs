@@ -234,19 +234,15 @@ impl EventLoop {
                     room?;
                     egress.send(Outgoing::answers(self.holders.take_questions(), false)).await?;
                 }
-                place = jobs.reserve(), if self.holders.has_ready() => {
-                    let place = place.map_err(|_| OperatorError::SumTaker)?;
-                    if let Some(job) = self.holders.next_ready() {
-                        place.send(Work::Take(job));
-                    }
-                }
                 room = egress.room(), if is_publishing => {
                     room?;
                     self.publish_next(egress).await?;
                 }
-                place = jobs.reserve(), if waiting.is_some() => {
+                place = jobs.reserve(), if self.holders.has_ready() || waiting.is_some() => {
                     let place = place.map_err(|_| OperatorError::SumTaker)?;
-                    if let Some(sum) = waiting.take() {
+                    if let Some(job) = self.holders.next_ready() {
+                        place.send(Work::Take(job));
+                    } else if let Some(sum) = waiting.take() {
                         place.send(sum.work);
                         metrics::queue(QUEUE - jobs.capacity());
                         inbox.ack(&sum.message);

@@ -14,7 +14,7 @@
 //! * `house`: the meters of the live gateway · `event_clock`: what it goes by
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
-//! * `consents`: what holders of mask keys consented to · `totals`, `bills`: what the operator wrote · `judge`: the verdict · `summary`: the figures
+//! * `consents`: what holders of mask keys consented to · `settled`: what it waits for · `totals`, `bills`: what the operator wrote · `judge`: the verdict · `summary`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
 mod bills;
@@ -36,6 +36,7 @@ pub mod sabotage;
 mod schedule;
 pub mod selftest;
 pub mod serve;
+mod settled;
 pub mod soak;
 mod stage;
 mod summary;
@@ -67,6 +68,7 @@ use process::Process;
 use proxy::Networks;
 use recovery::Recovery;
 use serve::Role;
+use settled::{all_bills, all_totals};
 use stage::Stage;
 pub use summary::Summary;
 use totals::{Total, read_lines};
@@ -273,34 +275,4 @@ async fn play(
     all_bills(stage, quiet).await;
     sleep(AFTERWARDS).await;
     Ok(())
-}
-
-/// Waits until every bill is there, or none has come for `quiet`.
-async fn all_bills(stage: &Stage, quiet: Duration) {
-    let (mut before, mut since) = (0, Instant::now());
-    while since.elapsed() < quiet && before < stage.billed.expected() {
-        let bills = read_lines::<Bill>(&stage.settings.operator.bills_file).unwrap_or_default();
-        if bills.len() > before {
-            (before, since) = (bills.len(), Instant::now());
-        }
-        sleep(LOOK).await;
-    }
-}
-
-/// Waits until every window has its total, or none has come for `quiet`.
-async fn all_totals(stage: &Stage, quiet: Duration) {
-    let mut before = 0;
-    let mut since = Instant::now();
-    while since.elapsed() < quiet {
-        let totals = read_lines::<Total>(&stage.settings.operator.totals_file).unwrap_or_default();
-        let released = totals.iter().map(|total| u64::from(total.meters)).sum();
-        if released >= stage.reports() {
-            break;
-        }
-        if released > before {
-            before = released;
-            since = Instant::now();
-        }
-        sleep(Duration::from_millis(250)).await;
-    }
 }

@@ -153,16 +153,7 @@ impl Summary {
         );
         text += &self.faults.as_ref().map_or_else(String::new, Faults::text);
         text += &self.sent();
-        if let (Some(group), Some(found)) = (&self.holders, &self.consented) {
-            let Consented {
-                consents,
-                consented_twice,
-            } = found;
-            let _ = writeln!(
-                text,
-                "holders {group}: {consents} consents, {consented_twice} to two sums of one meter"
-            );
-        }
+        text += &self.consents();
         for wrong in &self.verdict.wrong {
             let _ = writeln!(text, "WRONG: {wrong}");
         }
@@ -187,6 +178,19 @@ impl Summary {
         let cuts_of = cuts_of.collect::<Vec<_>>().join(", ");
         format!(
             "network: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf; cuts of each process: {cuts_of}\n"
+        )
+    }
+
+    fn consents(&self) -> String {
+        let (Some(group), Some(found)) = (&self.holders, &self.consented) else {
+            return String::new();
+        };
+        let Consented {
+            consents,
+            consented_twice,
+        } = found;
+        format!(
+            "holders {group}: {consents} consents, {consented_twice} to two sums of one meter\n"
         )
     }
 

@@ -28,6 +28,7 @@ fn consent(ledger: &mut Ledger, day: u64, feeder: &FeederId, what: &Consented) {
 #[test]
 fn what_was_consented_to_is_there_after_a_restart_feeder_by_feeder_and_window_by_window() {
     let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let (a, b) = (feeder("a"), feeder("a-1"));
     let (first, second) = (consented(0xff, 0..3), consented(0, 5..9));
@@ -35,6 +36,7 @@ fn what_was_consented_to_is_there_after_a_restart_feeder_by_feeder_and_window_by
     consent(&mut ledger, 100, &a, &second);
     consent(&mut ledger, 101, &b, &first);
     drop(ledger);
+    Ledger::make(dir.path()).unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
     let of = |feeder: &FeederId, day| ledger.window(feeder, WindowStart(day * DAY)).unwrap();
     assert_eq!(of(&a, 100), [second, first.clone()]);
@@ -46,6 +48,7 @@ fn what_was_consented_to_is_there_after_a_restart_feeder_by_feeder_and_window_by
 #[test]
 fn a_window_that_was_forgotten_is_remembered_to_have_been() {
     let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let a = feeder("a");
     let what = consented(1, 0..3);
@@ -57,6 +60,7 @@ fn a_window_that_was_forgotten_is_remembered_to_have_been() {
     // An older window moves nothing back.
     consent(&mut ledger, 105, &a, &what);
     drop(ledger);
+    Ledger::make(dir.path()).unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
     assert_eq!(ledger.first_window().unwrap(), WindowStart(101 * DAY));
     assert_eq!(ledger.window(&a, WindowStart(100 * DAY)).unwrap(), []);
@@ -66,6 +70,7 @@ fn a_window_that_was_forgotten_is_remembered_to_have_been() {
 #[test]
 fn whoever_consented_from_a_window_on_cannot_say_otherwise() {
     let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let terms = Digest([8; 32]);
     let has = |ledger: &Ledger, terms: &Digest, day: u64| {
@@ -86,6 +91,7 @@ fn whoever_consented_from_a_window_on_cannot_say_otherwise() {
 #[test]
 fn a_ledger_is_one_process_and_of_this_version() {
     let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
     let error = Ledger::open(dir.path()).unwrap_err();
     assert!(
@@ -108,4 +114,15 @@ fn a_ledger_is_one_process_and_of_this_version() {
     drop(ledger);
     let error = Ledger::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("format \"2\""), "{error}");
+}
+
+/// A new one would not know what was consented to, and consent to it again.
+#[test]
+fn a_ledger_that_is_lost_is_not_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
+    drop(Ledger::open(dir.path()).unwrap());
+    std::fs::remove_file(dir.path().join(FILE)).unwrap();
+    let error = Ledger::open(dir.path()).unwrap_err();
+    assert!(matches!(error, LedgerError::Lost { .. }), "{error}");
 }

@@ -36,6 +36,7 @@ fn numbers(roster: &OwnRoster, feeder: &str) -> Vec<u32> {
 #[test]
 fn a_number_and_its_keys_are_a_meters_for_good_also_after_it_left_and_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let mut roster = OwnRoster::open(&ledger).unwrap();
     let first = page(
@@ -72,6 +73,7 @@ fn a_number_and_its_keys_are_a_meters_for_good_also_after_it_left_and_over_a_res
 #[test]
 fn a_capacity_may_change_and_an_older_page_does_not_take_it_back() {
     let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let mut roster = OwnRoster::open(&ledger).unwrap();
     let first = page(1, &[("m-1", "a", 0, 1)]);

@@ -25,6 +25,11 @@ pub(super) fn accept(
     {
         return Err(SetupError::ClosedForOther);
     }
+    // With the first part comes the ledger. One that is lost later is never made again.
+    match parts.is_empty() {
+        true => Ledger::make(folder.path())?,
+        false => Ledger::is_there(folder.path())?,
+    }
     let secrets = dealt.secrets(proposed, folder, place)?;
     folder.keep(&Part {
         terms,

@@ -3,6 +3,7 @@
 //! All lie under one configurable root, for example `cipherwatt/v2`. A topic is part of what a
 //! signature covers, so a message is valid only where it was meant to be.
 
+mod filters;
 mod parse;
 mod root;
 
@@ -181,50 +182,14 @@ impl Topics {
         self.of(&Topic::Roster { page })
     }
 
-    /// `roster/+`
-    pub fn roster_filter(&self) -> String {
-        self.under("roster/+")
-    }
-
-    /// `roster/+/proposed`
-    pub fn proposed_roster_filter(&self) -> String {
-        self.under("roster/+/proposed")
-    }
-
-    /// `holder/+/{rest}`: what all holders say, of one of `answer`, `consent` and `countersignature`.
-    pub fn holder_filters(&self) -> [String; 3] {
-        ["answer", "consent", "countersignature"]
-            .map(|rest| self.under(format_args!("holder/+/{rest}")))
-    }
-
     /// `gateway/{gateway}/roster/{page}`, pages from 0.
     pub fn own_roster(&self, gateway: &GatewayId, page: u16) -> String {
         self.under(format_args!("gateway/{gateway}/roster/{page}"))
     }
 
-    /// `gateway/{gateway}/roster/+`
-    pub fn own_roster_filter(&self, gateway: &GatewayId) -> String {
-        self.under(format_args!("gateway/{gateway}/roster/+"))
-    }
-
     /// `shard/{shard}/feeder/{feeder}/meter/{meter}/report`
     pub fn report(&self, shard: Shard, feeder: &FeederId, meter: &MeterId) -> String {
         self.feeder(shard, feeder, format_args!("meter/{meter}/report"))
-    }
-
-    /// `shard/+/feeder/+/meter/+/report`
-    pub fn report_filter(&self) -> String {
-        self.all_feeders("meter/+/report")
-    }
-
-    /// `shard/+/feeder/{feeder}/meter/+/report`
-    pub fn reports_of(&self, feeder: &FeederId) -> String {
-        self.under(format_args!("shard/+/feeder/{feeder}/meter/+/report"))
-    }
-
-    /// `shard/{shard}/feeder/+/meter/+/report`
-    pub fn reports_in(&self, shard: Shard) -> String {
-        self.under(format_args!("shard/{shard}/feeder/+/meter/+/report"))
     }
 
     /// `gateway/{gateway}/receipt`
@@ -237,11 +202,6 @@ impl Topics {
         self.under(format_args!("gateway/{gateway}/enrol"))
     }
 
-    /// `gateway/+/enrol`
-    pub fn enrol_filter(&self) -> String {
-        self.under("gateway/+/enrol")
-    }
-
     /// `gateway/{gateway}/enrol/answer`
     pub fn enrol_answer(&self, gateway: &GatewayId) -> String {
         self.under(format_args!("gateway/{gateway}/enrol/answer"))
@@ -252,19 +212,9 @@ impl Topics {
         self.under(format_args!("analytics/{id}/enrol"))
     }
 
-    /// `analytics/+/enrol`
-    pub fn analytics_enrol_filter(&self) -> String {
-        self.under("analytics/+/enrol")
-    }
-
     /// `shard/{shard}/feeder/{feeder}/sum`
     pub fn sum(&self, shard: Shard, feeder: &FeederId) -> String {
         self.feeder(shard, feeder, "sum")
-    }
-
-    /// `shard/+/feeder/+/sum`
-    pub fn sum_filter(&self) -> String {
-        self.all_feeders("sum")
     }
 
     /// `shard/{shard}/feeder/{feeder}/sum/receipt`
@@ -272,19 +222,9 @@ impl Topics {
         self.feeder(shard, feeder, "sum/receipt")
     }
 
-    /// `shard/+/feeder/+/sum/receipt`
-    pub fn sum_receipt_filter(&self) -> String {
-        self.all_feeders("sum/receipt")
-    }
-
     /// `shard/{shard}/feeder/{feeder}/sum/closed`
     pub fn closed_sum(&self, shard: Shard, feeder: &FeederId) -> String {
         self.feeder(shard, feeder, "sum/closed")
-    }
-
-    /// `shard/+/feeder/+/sum/closed`
-    pub fn closed_sum_filter(&self) -> String {
-        self.all_feeders("sum/closed")
     }
 
     /// `shard/{shard}/feeder/{feeder}/bill`
@@ -292,19 +232,9 @@ impl Topics {
         self.feeder(shard, feeder, "bill")
     }
 
-    /// `shard/+/feeder/+/bill`
-    pub fn bill_filter(&self) -> String {
-        self.all_feeders("bill")
-    }
-
     /// `shard/{shard}/feeder/{feeder}/bill/receipt`
     pub fn bill_receipt(&self, shard: Shard, feeder: &FeederId) -> String {
         self.feeder(shard, feeder, "bill/receipt")
-    }
-
-    /// `shard/+/feeder/+/bill/receipt`
-    pub fn bill_receipt_filter(&self) -> String {
-        self.all_feeders("bill/receipt")
     }
 
     /// `shard/{shard}/feeder/{feeder}/total`

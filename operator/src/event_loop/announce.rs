@@ -38,12 +38,7 @@ impl EventLoop {
                 messages
             }
             TakeResult::Duplicate { sum, message } => {
-                metrics::duplicate();
-                self.observer.tell(Event::Duplicate {
-                    feeder: sum.feeder,
-                    window: sum.window,
-                    part: sum.part,
-                });
+                self.duplicate(*sum);
                 vec![message]
             }
             TakeResult::Divided {
@@ -87,6 +82,15 @@ impl EventLoop {
             }
             TakeResult::Deferred => Vec::new(),
         }
+    }
+
+    fn duplicate(&self, sum: Sum) {
+        metrics::duplicate();
+        self.observer.tell(Event::Duplicate {
+            feeder: sum.feeder,
+            window: sum.window,
+            part: sum.part,
+        });
     }
 
     fn billed(&self, result: BillResult) -> Vec<(String, Bytes)> {

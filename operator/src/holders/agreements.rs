@@ -17,7 +17,7 @@ pub enum AgreementsError {
     Broken {
         path: PathBuf,
         #[source]
-        cause: AgreementError,
+        cause: Box<AgreementError>,
     },
     /// There are too many.
     #[error(
@@ -53,9 +53,9 @@ fn read_one(
     deployment: &DeploymentId,
     previous: Option<&Agreement>,
 ) -> Result<Agreement, AgreementsError> {
-    let broken = |cause| AgreementsError::Broken {
+    let broken = |cause: AgreementError| AgreementsError::Broken {
         path: path.to_owned(),
-        cause,
+        cause: Box::new(cause),
     };
     let bytes = disk::read(path, MAX_AGREEMENT_LEN)?;
     let agreement = Agreement::from_bytes(&bytes).map_err(|error| broken(error.into()))?;
@@ -154,7 +154,7 @@ pub(crate) mod tests {
         let signed = agreement(terms(2, 3, 4));
         std::fs::write(&path, signed.to_bytes()).unwrap();
         let files = [path.clone()];
-        assert_eq!(read(&files, &deployment).unwrap(), [signed.clone()]);
+        assert_eq!(read(&files, &deployment).unwrap(), vec![signed.clone()]);
         let mut unsigned = signed.clone();
         unsigned.acceptances.pop();
         std::fs::write(&path, unsigned.to_bytes()).unwrap();

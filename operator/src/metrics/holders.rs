@@ -19,12 +19,7 @@ const UNCOUNTERSIGNED: &str = "cipherwatt_operator_roster_pages_uncountersigned"
 
 pub(super) fn register() {
     let steps = [Step::Checks, Step::Consent, Step::Payload].map(Step::as_str);
-    register::counters(
-        ASKED,
-        "Questions to the holders, by step",
-        "step",
-        steps.into_iter(),
-    );
+    register::counters(ASKED, "Questions to the holders, by step", "step", steps);
     let reasons = || Reason::ALL.iter().map(|reason| reason.as_str());
     register::counters(
         REFUSED,

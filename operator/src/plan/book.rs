@@ -3,12 +3,13 @@
 //! Every change raises the version once, however many changes come together before it is saved. A plan is published
 //! only after it is on disk, so no version is ever used for two different plans.
 //!
-//! `feeders`: their settings · `areas`: one scale for all that are in one · `renewal`: how it goes on being valid
+//! `feeders`: their settings · `areas`: one scale for all that are in one · `renewal`: how it goes on being valid · `services`: who adds · `holders`: of mask keys
 
 mod areas;
 mod feeders;
 mod holders;
 mod renewal;
+mod services;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use packed::layout::Shape;
 use service::trust::MinMeters;
-use wire::{
-    AnalyticsEntry, AnalyticsId, FeederId, KeyEpoch, Plan, PlanVersion, PoolEntry, UnixMillis,
-    UnixSeconds, WindowStart,
-};
+use wire::{FeederId, KeyEpoch, Plan, PlanVersion, UnixMillis, UnixSeconds, WindowStart};
 
 use super::error::PlanError;
 use super::feeder_setting::{Choice, name};
@@ -173,17 +171,23 @@ impl PlanBook {
             ratings_wh: settings.ratings_wh.clone(),
             unsaved: false,
         };
-        book.tell_min_meters(settings.min_meters);
-        book.change_ratings(UnixSeconds(settings.latest.0 / 1000));
-        if settings.tariff != book.plan.tariff {
-            book.change().tariff = settings.tariff.clone();
-        }
-        book.adopt_holders(settings)?;
-        // Of before plans had an end: gateways of this version go by it no more.
-        if book.plan.valid_until.is_none() {
-            book.change();
-        }
+        book.follow(settings)?;
         Ok(book)
+    }
+
+    /// Takes over what the configuration says otherwise.
+    fn follow(&mut self, settings: &PlanSettings) -> Result<(), PlanError> {
+        self.tell_min_meters(settings.min_meters);
+        self.change_ratings(UnixSeconds(settings.latest.0 / 1000));
+        if settings.tariff != self.plan.tariff {
+            self.change().tariff = settings.tariff.clone();
+        }
+        self.adopt_holders(settings)?;
+        // Of before plans had an end: gateways of this version go by it no more.
+        if self.plan.valid_until.is_none() {
+            self.change();
+        }
+        Ok(())
     }
 
     /// Has the plan tell the minimum group and what it was. One of an earlier version tells the newest only.
@@ -203,33 +207,6 @@ impl PlanBook {
     /// The minimum group, window by window.
     pub(crate) fn min_meters(&self) -> &Arc<MinMeters> {
         &self.min_meters
-    }
-
-    /// Adds an analytics service or replaces the feeders of the one with this id.
-    pub(crate) fn set_analytics(&mut self, entry: AnalyticsEntry) {
-        if self.plan.analytics.contains(&entry) {
-            return;
-        }
-        let plan = self.change();
-        plan.analytics.retain(|other| other.id != entry.id);
-        plan.analytics.push(entry);
-        plan.sort();
-    }
-
-    /// Adds a member of the pool.
-    pub(crate) fn add_member(&mut self, entry: PoolEntry) {
-        let plan = self.change();
-        plan.pool.push(entry);
-        plan.sort();
-    }
-
-    /// Takes an analytics service out.
-    pub(crate) fn remove_analytics(&mut self, id: &AnalyticsId) {
-        if self.plan.service_key(id).is_some() {
-            let plan = self.change();
-            plan.analytics.retain(|entry| entry.id != *id);
-            plan.pool.retain(|entry| entry.analytics != *id);
-        }
     }
 
     /// Adds an epoch with its public keys. The plan has room for two: with a third, the oldest leaves.

@@ -174,19 +174,8 @@ impl SumTaker {
         let reason = match decision {
             Decision::Open | Decision::Burn => {
                 let was_asked = decision == Decision::Burn || self.is_divided_first(&opening, &job);
-                let needed = (!was_asked).then(|| self.needed(sum, &job, None)).flatten();
-                if let Some(needed) = needed {
-                    return Considered::Done(TakeResult::NeedsHolders(Box::new(needed)));
-                }
-                let members = (&*job.members, &*job.others);
-                let unmasked =
-                    (self.opener).unmask(&opened, &job.plan, members, job.masks.as_ref());
-                match unmasked {
-                    Ok(unmasked) => {
-                        let needed = self.needed(sum, &job, Some(&unmasked));
-                        if let Some(needed) = needed.filter(|_| !was_asked) {
-                            return Considered::Done(TakeResult::NeedsHolders(Box::new(needed)));
-                        }
+                match self.unmasked(&opened, &job, was_asked) {
+                    Ok(Ok(unmasked)) => {
                         return Considered::Open(Box::new(Candidate {
                             opening,
                             shares,
@@ -198,6 +187,9 @@ impl SumTaker {
                             started,
                             index,
                         }));
+                    }
+                    Ok(Err(needed)) => {
+                        return Considered::Done(TakeResult::NeedsHolders(Box::new(needed)));
                     }
                     Err(reason) => reason,
                 }

@@ -188,6 +188,7 @@ fn nobody_closes_for_terms_that_not_all_their_holders_accepted() {
 fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
     let second = Second::new();
     let a = second.folder("a");
+    Ledger::make(a.path()).unwrap();
     let mut ledger = Ledger::open(a.path()).unwrap();
     let consented = |terms: &Terms| Consented {
         content: Digest([1; 32]),
@@ -212,6 +213,7 @@ fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
     drop(ledger);
     second.close("a").unwrap();
 
+    Ledger::make(second.folder("b").path()).unwrap();
     let mut ledger = Ledger::open(second.folder("b").path()).unwrap();
     let share = consented(&second.first);
     ledger

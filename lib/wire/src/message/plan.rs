@@ -5,10 +5,10 @@ mod entries;
 mod holders;
 mod layout;
 mod pool;
+mod setting;
 mod tariff;
 
-use super::{Agreement, Limbs, Message, Terms};
-use crate::FORMAT;
+use super::{Agreement, Limbs, Message};
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::{Grid, GridError, WindowStart};
@@ -116,32 +116,6 @@ impl Plan {
     /// SHA-256 of the plan's signed array, with its `limbs`: what a renewal names.
     pub fn digest(&self, limbs: &[u8]) -> Digest {
         Digest::of(&self.to_cbor(Some(&Digest::of(limbs))))
-    }
-
-    /// SHA-256 over everything that decides what a report of this setting and epoch means, in `window`. Masks are bound to it, so a
-    /// report counts under no other setting.
-    pub fn setting_digest(
-        &self,
-        setting: &FeederPlan,
-        epoch: &EpochPlan,
-        window: WindowStart,
-    ) -> Digest {
-        let terms = self.terms_for(window).map(Terms::digest);
-        let mut writer = Writer::with_capacity(512);
-        writer.array(8 + usize::from(terms.is_some()));
-        writer.text("cipherwatt/setting");
-        writer.uint(FORMAT);
-        writer.text(self.deployment.as_str());
-        writer.uint(self.interval_s);
-        self.write_batch(&mut writer);
-        self.write_layout(&mut writer);
-        setting.write(&mut writer);
-        writer.bytes(&epoch.fingerprint);
-        // Nothing where there are no holders, as before there could be.
-        if let Some(terms) = terms {
-            writer.bytes(&terms.0);
-        }
-        Digest::of(&writer.into_bytes())
     }
 
     /// Sorts the lists into the order that the format requires.

@@ -1,5 +1,6 @@
 use packed::RING;
 use service::trust::MinMeters;
+use wire::{AnswerBody, Consent, HolderAnswer};
 
 use super::*;
 use crate::enrolment::message::tests::{deployment, topics};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::plan::stored::stored_plan;
 use packed::layout::Layout;
-use wire::{DeploymentId, FeederId, UnixSeconds};
+use wire::{AnalyticsEntry, DeploymentId, FeederId, UnixSeconds};
 
 const TOPIC: &str = "cipherwatt/v2/plan";
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{FeederId, HolderId, Plan, Sum};
+use wire::{FeederId, HolderId, Opened, Plan, Reason, Sum};
 
 use super::SumTaker;
 use crate::holders::masks::HolderMasks;
@@ -49,13 +49,32 @@ impl SumTaker {
         job.masks.is_none() && self.divided_first.take(opening, &job.plan)
     }
 
-    /// What holders are to be asked for, if the sum's window has some and their masks are not all there.
-    pub(super) fn needed(
-        &self,
-        sum: &Sum,
+    /// A sum without its masks, or what holders are to be asked for first. One that `was_asked` before is not looked at, and needs
+    /// nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be decrypted at all.
+    pub(super) fn unmasked(
+        &mut self,
+        opened: &Opened<Sum>,
         job: &Job,
-        unmasked: Option<&Unmasked>,
-    ) -> Option<Needed> {
+        was_asked: bool,
+    ) -> Result<Result<Unmasked, Needed>, Reason> {
+        let sum = &opened.message;
+        if let Some(needed) = self.needed(sum, job, None).filter(|_| !was_asked) {
+            return Ok(Err(needed));
+        }
+        let members = (&*job.members, &*job.others);
+        let unmasked = (self.opener).unmask(opened, &job.plan, members, job.masks.as_ref())?;
+        let needed = self.needed(sum, job, Some(&unmasked));
+        Ok(match needed.filter(|_| !was_asked) {
+            Some(needed) => Err(needed),
+            None => Ok(unmasked),
+        })
+    }
+
+    /// What holders are to be asked for, if the sum's window has some and their masks are not all there.
+    fn needed(&self, sum: &Sum, job: &Job, unmasked: Option<&Unmasked>) -> Option<Needed> {
         let terms = job.plan.terms_for(sum.window)?;
         match (&job.masks, unmasked) {
             (Some(masks), _) if masks.is_whole() => return None,
