@@ -3,6 +3,7 @@
 import analytics
 import broker
 import gateways
+import holders
 import latency
 import operators
 import overview
@@ -42,6 +43,7 @@ def build():
                 analytics.row(),
                 pool.row(),
                 operators.row(),
+                holders.row(),
                 resources.row(),
             ]
         ),

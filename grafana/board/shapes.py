@@ -7,7 +7,7 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 # One colour for one meaning, on every panel.
 GOOD, WATCH, BAD, NEUTRAL = "green", "orange", "red", "blue"
-ROLES = {"meter": "orange", "broker": "purple", "analytics": "green", "operator": "blue"}
+ROLES = {"meter": "orange", "broker": "purple", "analytics": "green", "operator": "blue", "holder": "yellow"}
 PERCENTILES = ((0.5, "light-blue"), (0.95, "blue"), (0.99, "dark-blue"))
 
 # What the variables of the dashboard select.

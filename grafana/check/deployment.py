@@ -1,4 +1,4 @@
-"""The four real processes on loopback, on free ports, in a folder of their own."""
+"""The real processes on loopback, on free ports, in a folder of their own."""
 
 import pathlib
 import resource
@@ -18,6 +18,8 @@ def free_port():
 
 # An area of one feeder, and a recipient of noisy totals whose budget is not spent.
 TABLES = """
+[holders]
+agreements = ["first.agreement"]
 [plan]
 areas = [{ transformer = "t-1", feeders = ["feeder-1"] }]
 [publish]
@@ -108,7 +110,7 @@ class Process:
 
 
 class Deployment:
-    """Broker, operator, analytics and four gateways."""
+    """Broker, operator, analytics, four gateways, and two holders of mask keys without both of whom no sum opens."""
 
     def __init__(self, binaries, folder):
         self.folder, self.mqtt = folder, free_port()
@@ -124,7 +126,7 @@ class Deployment:
         self.broker = process("broker", "broker", {"broker.listen": f"127.0.0.1:{self.mqtt}"})
         self.operator = process(
             "operator", "operator",
-            {"operator.export_load": "true", "operator.publish_totals": "true", "operator.republish_every": "1s",
+            {"holders.ask_again": "500ms", "operator.export_load": "true", "operator.publish_totals": "true", "operator.republish_every": "1s",
              "operator.reference_headroom": "64",
              # Percentiles, in groups as small as the others.
              "plan.layout": "histogram", "plan.detail_min_meters": "15"},
@@ -160,9 +162,12 @@ class Deployment:
             fleet | {"meter.gateway": "gateway-4", "meter.feeders": "1", "meter.source": "replay",
                      "meter.replay": str(folder / "giants.csv"), "meter.start": ""},
         )
+        self.holders = [process("holder", name, {"holder.id": name}) for name in ("association", "regulator")]
+        agree(binaries, self.holders)
         write_customers(folder / "customers.csv", start, "customer", 1)
         write_customers(folder / "giants.csv", start, "giant", 10_000)
-        self.all = [self.broker, self.operator, self.analytics, self.gateway, self.late, self.replay]
+        # But for the replay and the giants, which come later.
+        self.all = [self.broker, self.operator, *self.holders, self.analytics, self.gateway, self.late]
 
     def emulate(self, binaries, network):
         """Starts a network that delays, loses and doubles reports on their way to the broker; its port."""
@@ -175,8 +180,11 @@ class Deployment:
         return port
 
     def send_rubbish(self):
-        """A message on a report topic, and one on a receipt topic, that are none."""
-        for topic in ("shard/0/feeder/feeder-1/meter/gateway-1-meter-000001/report", "gateway/gateway-1/receipt"):
+        """Messages that are none, on topics of a report, a receipt, a question to holders and an answer of one."""
+        for topic in (
+            "shard/0/feeder/feeder-1/meter/gateway-1-meter-000001/report", "gateway/gateway-1/receipt", "holders/ask",
+            "holder/regulator/answer",
+        ):
             subprocess.run(
                 ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.mqtt), "-q", "1",
                  "-t", f"cipherwatt/v2/{topic}", "-m", "rubbish"],
@@ -190,6 +198,27 @@ class Deployment:
         for network in self.networks:
             network.terminate()
             network.wait(15)
+
+
+def agree(binaries, holders):
+    """Both holders make keys, and an agreement that takes both for every sum."""
+    names = [holder.name for holder in holders]
+    every = lambda extension: [f"{name}.{extension}" for name in names]
+
+    def step(holder, *arguments):
+        settings = [f"holder.id={holder.name}", f"deployment.state_dir={holder.folder / 'state'}"]
+        flags = [flag for setting in settings for flag in ("--set", setting)]
+        subprocess.run([holder.binary, *arguments, *flags], cwd=holder.folder, check=True, capture_output=True, timeout=60)
+
+    first = "first.proposal"
+    for holder in holders:
+        step(holder, "init")
+    step(holders[0], "propose", "--threshold", "2", "--consents", "2", *every("card"), "--output", first)
+    for holder in holders:
+        step(holder, "deal", first)
+    for holder in holders:
+        step(holder, "accept", first, *every("deal"))
+    step(holders[0], "assemble", first, *every("deal"), *every("acceptance"), "--output", "first.agreement")
 
 
 def write_customers(file, start, name, factor):

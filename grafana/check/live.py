@@ -39,17 +39,26 @@ def provoke(deployment):
         process.wait()
     yield
     time.sleep(14)
-    say("messages that are none, customers too large for their feeder, an operator that sleeps, "
+    say("messages that are none, customers too large for their feeder, meters that join while a holder sleeps, an operator that sleeps, "
         "a gateway that has forgotten what it reported")
-    d.all.append(d.giants)
-    d.giants.start()
+    for gateway in (d.replay, d.giants):
+        d.all.append(gateway)
+        gateway.start()
     d.send_rubbish()
+    d.holders[0].frozen(5)
     d.operator.frozen(4)
     d.gateway.stop(signal.SIGKILL)
     d.gateway.forget("outbox.redb")
     d.gateway.start()
     d.send_rubbish()
     time.sleep(8)
+    say("a holder that asks for larger groups than the operator has")
+    d.holders[1].stop()
+    d.holders[1].start(holder__min_meters_floor="1000")
+    time.sleep(6)
+    d.holders[1].stop()
+    d.holders[1].start(holder__min_meters_floor="15")
+    time.sleep(4)
     say("full disks")
     # One after the other: where analytics cannot write, nothing reaches the operator.
     for process in (d.operator, d.analytics, d.gateway):
@@ -172,7 +181,7 @@ def main():
     try:
         script = provoke(deployment)
         next(script)
-        scraped = [*deployment.all, deployment.giants]
+        scraped = [*deployment.all, deployment.replay, deployment.giants]
         prometheus = Prometheus(folder, "first", source, scraped)
         servers.append(prometheus)
         second = Prometheus(folder, "second", source, scraped, rename=VICTIM)
