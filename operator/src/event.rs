@@ -1,7 +1,7 @@
 //! What an observer of the operator is told: the binary prints it, the bench draws progress from it.
 
 use tokio::sync::mpsc;
-use wire::{FeederId, Part, PlanVersion, Reason, WindowStart};
+use wire::{FeederId, HolderId, Part, PlanVersion, Reason, WindowStart};
 
 use crate::release::bills::BillReport;
 use crate::release::report::FeederReport;
@@ -55,6 +55,13 @@ pub enum Event {
         id: String,
         /// As `reason` in `cipherwatt_operator_enrolments_refused_total`.
         reason: Reason,
+    },
+    /// Sums are with the holders of mask keys, and some holders do not answer; told when either changes.
+    HoldersAwaited {
+        /// How many sums; 0 once nothing waits, or everybody answers.
+        sums: usize,
+        /// Who does not answer.
+        holders: Vec<HolderId>,
     },
     /// A sum was taken and decrypted.
     Released(Box<FeederReport>),

@@ -1,6 +1,8 @@
 //! What the live page shows of an operator.
 
-use live::{About, Ciphertext, Live, Load, Metrics, Percentiles, Source, Step, Window};
+use live::{
+    About, Awaited, Ciphertext, HeldBy, Live, Load, Metrics, Percentiles, Source, Step, Window,
+};
 use service::Stop;
 use service::config::Settings;
 use service::mqtt::metrics as mqtt;
@@ -85,6 +87,10 @@ pub fn enter(live: &Live, event: &Event) {
             head: hex::encode(&excerpt.head),
         }),
         Event::BudgetLeft { feeder, epsilon } => live.budget(feeder, *epsilon),
+        Event::HoldersAwaited { sums, holders } => live.awaited(Awaited {
+            sums: *sums,
+            holders: holders.clone(),
+        }),
         Event::Released(report) => live.window(window(report)),
         // Everything else is a number on the page, which comes from the metrics.
         _ => {}
@@ -105,6 +111,10 @@ pub fn window(report: &FeederReport) -> Window {
         withheld_intervals: report.withheld_intervals,
         quantum_wh: report.quantum_wh,
         taken_at: report.by.taken_at.0,
+        holders: report.holders.as_ref().map(|holders| HeldBy {
+            of: holders.of.clone(),
+            consented: holders.consented.clone(),
+        }),
         load: Some(Load {
             energy_wh: report.energy_wh.clone(),
             peak_wh: report.peak_wh,
@@ -204,6 +214,29 @@ mod tests {
         enter(&live, &left(2.5));
         let text = live.snapshot();
         assert!(text.contains("\"budgets\":{\"feeder-1\":2.5}"), "{text}");
+    }
+
+    #[test]
+    fn who_let_a_sum_be_opened_and_who_is_waited_for_is_shown() {
+        let live = live(false);
+        let ids = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect();
+        let report = FeederReport {
+            holders: Some(crate::HeldBy {
+                of: "2of3".to_owned(),
+                consented: ids(&["association", "regulator"]),
+            }),
+            ..report("feeder-1", 0)
+        };
+        enter(&live, &Event::Released(Box::new(report)));
+        let awaited = |sums, holders| Event::HoldersAwaited { sums, holders };
+        enter(&live, &awaited(3, ids(&["utility"])));
+        let text = live.snapshot();
+        let consented = r#""holders":{"of":"2of3","consented":["association","regulator"]}"#;
+        assert!(text.contains(consented), "{text}");
+        let waits = r#""awaited":{"sums":3,"holders":["utility"]}"#;
+        assert!(text.contains(waits), "{text}");
+        enter(&live, &awaited(0, Vec::new()));
+        assert!(!live.snapshot().contains("utility"));
     }
 
     #[test]

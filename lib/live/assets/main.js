@@ -4,7 +4,7 @@ import { Chart } from "./chart.js";
 import { apply, empty } from "./state.js";
 import * as view from "./view.js";
 
-const KINDS = ["snapshot", "group", "budget", "window", "ciphertext", "rates", "verdict"];
+const KINDS = ["snapshot", "group", "budget", "awaited", "window", "ciphertext", "rates", "verdict"];
 // A screen reader must be able to finish a sentence.
 const NEWS_EVERY_MS = 5000;
 const QUIET_MS = 5000;
@@ -19,7 +19,7 @@ const chart = new Chart(document.getElementById("chart"));
 function draw() {
   if (dirty.has("snapshot")) KINDS.forEach((kind) => dirty.add(kind));
   if (dirty.has("snapshot")) view.about(state);
-  if (dirty.has("rates") || dirty.has("group")) view.rates(state);
+  if (dirty.has("rates") || dirty.has("group") || dirty.has("awaited")) view.rates(state);
   if (dirty.has("window") || dirty.has("group") || dirty.has("budget")) {
     view.choice(state);
     view.load(state, chart);

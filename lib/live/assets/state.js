@@ -1,7 +1,7 @@
 // What the server has sent: one state, replaced by a snapshot and changed by every later message.
 
 export function empty() {
-  return { feeders: {}, budgets: {}, rates: null, ciphertext: null, accuracy: null, verdict: null };
+  return { feeders: {}, budgets: {}, awaited: { sums: 0, holders: [] }, rates: null, ciphertext: null, accuracy: null, verdict: null };
 }
 
 // Applies a message and returns the new state. A window that is there already is replaced.

@@ -121,6 +121,8 @@ export function rates(state) {
   fact("duplicates", rates.duplicates);
   fact("sums held", rates.held);
   if (rates.pending) fact("waiting for approval", rates.pending);
+  const { sums, holders } = state.awaited;
+  if (sums > 0) fact("sums with the holders", sums, `${number(sums)}, no answer from ${holders.join(", ")}`);
   if (source === "operator") fact("broker", rates.connected, rates.connected ? "connected" : "not connected");
   pairs($("facts"), facts);
   rejected(rates);
@@ -182,7 +184,11 @@ function describe(state, window) {
   const part = window.part > 0 ? `, part ${window.part}` : "";
   const group = state.min_meters ? ` (at least ${state.min_meters})` : "";
   const share = number(window.completeness * 100, 1);
-  return `Newest window, ${utc(window.start)} UTC${part}: ${window.meters} meters${group}, ${share} % of their readings`;
+  return `Newest window, ${utc(window.start)} UTC${part}: ${window.meters} meters${group}, ${share} % of their readings${consents(window)}`;
+}
+
+function consents({ holders }) {
+  return holders ? `, opened with the consent of ${holders.consented.join(", ")} (${holders.of})` : "";
 }
 
 function figuresOf(window) {

@@ -20,7 +20,9 @@ mod server;
 mod state;
 mod watch;
 
-pub use model::{About, Ciphertext, Load, Percentiles, Source, Truth, Verdict, Window};
+pub use model::{
+    About, Awaited, Ciphertext, HeldBy, Load, Percentiles, Source, Truth, Verdict, Window,
+};
 pub use rates::{Metrics, Rates, Step};
 pub use server::{LiveError, serve};
 pub use state::Live;

@@ -1,7 +1,7 @@
 //! What the page shows, as it is sent to it in JSON.
 
 use serde::Serialize;
-use wire::{FeederId, Part, WindowStart};
+use wire::{FeederId, HolderId, Part, WindowStart};
 
 /// Who serves the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,8 +55,28 @@ pub struct Window {
     pub quantum_wh: u64,
     /// Wall time at which the operator took the sum, in milliseconds since the Unix epoch.
     pub taken_at: u64,
+    /// The holders of mask keys that let the sum be opened; `None` where there are none.
+    pub holders: Option<HeldBy>,
     /// What was decrypted, where it is shown.
     pub load: Option<Load>,
+}
+
+/// Holders of mask keys, who let a sum be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldBy {
+    /// How many together have every mask key, of how many: `2of4`.
+    pub of: String,
+    /// Who consented.
+    pub consented: Vec<HolderId>,
+}
+
+/// Sums that are with the holders of mask keys, while some of them do not answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Awaited {
+    /// How many sums; 0: nothing waits.
+    pub sums: usize,
+    /// Who does not answer.
+    pub holders: Vec<HolderId>,
 }
 
 /// What was decrypted from a window's sum.

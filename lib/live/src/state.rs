@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use wire::FeederId;
 
-use crate::model::{About, Accuracy, Ciphertext, Source, Verdict, Window};
+use crate::model::{About, Accuracy, Awaited, Ciphertext, Source, Verdict, Window};
 use crate::rates::Rates;
 
 /// Changes a page may lag behind before it is dropped.
@@ -23,7 +23,7 @@ pub(crate) const MAX_PAGES: usize = 32;
 /// One message of the stream, encoded once for all pages.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
-    /// `snapshot`, `group`, `budget`, `window`, `ciphertext`, `rates` or `verdict`.
+    /// `snapshot`, `group`, `budget`, `awaited`, `window`, `ciphertext`, `rates` or `verdict`.
     pub(crate) kind: &'static str,
     /// Counts the changes of this server.
     pub(crate) sequence: u64,
@@ -74,6 +74,7 @@ struct State {
     windows_not_shown: u64,
     /// The ε that noisy totals of feeders may still give away.
     budgets: BTreeMap<FeederId, f64>,
+    awaited: Awaited,
     accuracy: Option<Accuracy>,
     ciphertext: Option<Ciphertext>,
     rates: Option<Rates>,
@@ -109,6 +110,7 @@ impl Live {
                 feeders: BTreeMap::new(),
                 windows_not_shown: 0,
                 budgets: BTreeMap::new(),
+                awaited: Awaited::default(),
                 accuracy,
                 ciphertext: None,
                 rates: None,
@@ -134,6 +136,13 @@ impl Live {
             state.budgets.insert(feeder.clone(), epsilon);
             self.tell(&mut state, "budget", &Budget { feeder, epsilon });
         }
+    }
+
+    /// Shows which holders of mask keys sums wait for, in place of what was shown before.
+    pub fn awaited(&self, awaited: Awaited) {
+        let mut state = self.state();
+        self.tell(&mut state, "awaited", &awaited);
+        state.awaited = awaited;
     }
 
     /// Shows a released window, in place of an earlier one with the same feeder, start and part.

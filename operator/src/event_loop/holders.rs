@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use wire::{HolderId, Reason, Terms};
 
 use super::EventLoop;
+use crate::event::Event;
 use crate::holders::countersign;
 use crate::metrics;
 use crate::plan::publish::Item;
@@ -44,9 +45,18 @@ impl EventLoop {
     }
 
     /// Says for whom sums wait.
-    pub(super) fn say_who_is_awaited(&self) {
-        if let Some((sums, holders)) = self.holders.awaited() {
-            let holders: Vec<_> = holders.into_iter().map(HolderId::as_str).collect();
+    pub(super) fn say_who_is_awaited(&mut self) {
+        let awaited = self.holders.awaited();
+        let (sums, holders) = awaited.unwrap_or_default();
+        let awaited = (sums, holders.into_iter().cloned().collect());
+        if self.awaited != awaited {
+            let (sums, holders) = awaited.clone();
+            self.observer.tell(Event::HoldersAwaited { sums, holders });
+            self.awaited = awaited;
+        }
+        let (sums, holders) = &self.awaited;
+        if *sums > 0 {
+            let holders: Vec<_> = holders.iter().map(HolderId::as_str).collect();
             service::warn_limited!(
                 reason = Reason::NotConsented;
                 sums, holders = holders.join(", "), "sums wait for holders that do not answer"

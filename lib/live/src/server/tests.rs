@@ -35,6 +35,7 @@ fn window(start: u64) -> Window {
         withheld_intervals: 0,
         quantum_wh: 1,
         taken_at: 1,
+        holders: None,
         load: Some(Load {
             energy_wh: vec![Some(987_654_321)],
             peak_wh: Some(987_654_321),

@@ -29,6 +29,7 @@ fn window(feeder: &str, start: u64) -> Window {
         withheld_intervals: 0,
         quantum_wh: 1,
         taken_at: 1,
+        holders: None,
         load: Some(Load {
             energy_wh: vec![Some(987_654_321), Some(5)],
             peak_wh: Some(987_654_321),
