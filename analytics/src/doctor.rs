@@ -3,7 +3,7 @@
 use packed::Kernel;
 use service::Settings;
 use service::config::StoreKind;
-use service::doctor::{Findings, Subject, Trusted};
+use service::doctor::{Findings, Subject, Takes, Trusted};
 use service::trust::RosterScope;
 use wire::Topics;
 
@@ -52,7 +52,7 @@ pub fn subject(settings: &Settings) -> Subject {
         listens: metrics.into_iter().collect(),
         client: true,
         subscriptions: subscriptions.unwrap_or_default(),
-        roster: Some(RosterScope::Whole),
+        takes: Takes::Roster(RosterScope::Whole),
         descriptors: DESCRIPTORS,
         memory: memory(analytics),
         feed: None,

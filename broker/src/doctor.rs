@@ -3,7 +3,7 @@
 mod access;
 
 use service::Settings;
-use service::doctor::{Findings, Subject, Trusted};
+use service::doctor::{Findings, Subject, Takes, Trusted};
 
 /// Connections, listeners and files beside those of clients.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -30,7 +30,7 @@ pub fn subject(settings: &Settings) -> Subject {
             .collect(),
         client: false,
         subscriptions: Vec::new(),
-        roster: None,
+        takes: Takes::Nothing,
         descriptors: broker.max_connections as u64 + OWN_DESCRIPTORS,
         memory: (log as u64).saturating_mul(LOGS),
         feed: None,

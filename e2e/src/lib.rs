@@ -29,12 +29,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Every binary.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     "broker",
     "operator",
     "analytics",
     "meter",
     "evaluator",
+    "holder",
     "bench",
 ];
 

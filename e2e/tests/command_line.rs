@@ -78,7 +78,7 @@ impl Place {
         {
             all.extend(["--set", "mqtt.address=127.0.0.1:1"]);
         }
-        for process in ["broker", "operator", "analytics", "meter"] {
+        for process in ["broker", "operator", "analytics", "meter", "holder"] {
             all.extend(["--set", String::leak(format!("{process}.metrics_listen="))]);
         }
         all.extend(["--set", "broker.listen=127.0.0.1:0"]);
@@ -271,8 +271,8 @@ fn a_set_up_without_fault_passes_in_every_binary_and_is_left_as_it_was() {
     let before = place.tree();
     for name in NAMES {
         let (code, checks) = place.doctor(name, &["--set", &address]);
-        if name == "evaluator" {
-            // Its keys take the operator half a minute to make, and their absence is its one fault.
+        if ["evaluator", "holder"].contains(&name) {
+            // Keys are made before the first start: the evaluator's take the operator half a minute. That there are none is the one fault.
             let failed = checks.iter().filter(|found| found["status"] == "fail");
             assert_eq!((code, failed.count()), (Some(1), 1), "{checks:?}");
             continue;
@@ -330,6 +330,78 @@ fn doctor_names_a_folder_and_a_key_that_others_can_open_and_changes_neither() {
     assert!(says(wrong(&checks, "secret"), "remedy", "chmod 600"));
     assert!(!format!("{checks:?}").contains(&secret));
     assert_eq!(place.tree(), before);
+}
+
+#[test]
+fn doctor_says_what_a_holder_lacks_and_what_an_operator_has_of_its_holders() {
+    let place = Place::new();
+    let ids = ["association", "regulator"];
+    let of = |id: &str| format!("holder.id={id}");
+    let doctor = |id: &str| place.doctor("holder", &["--set", &of(id)]);
+    let (code, checks) = doctor(ids[0]);
+    assert_eq!(code, Some(1));
+    assert!(says(wrong(&checks, "mask keys"), "detail", "holder init"));
+
+    let step = |id: &str, arguments: &[&str]| {
+        place.stdout("holder", &[arguments, &["--set", &of(id)]].concat());
+    };
+    ids.map(|id| step(id, &["init"]));
+    let (_, checks) = doctor(ids[0]);
+    assert!(says(
+        wrong(&checks, "mask keys"),
+        "remedy",
+        "holder propose"
+    ));
+    let (proposal, agreement) = ("first.proposal", "first.agreement");
+    let (cards, numbers) = (
+        ["association.card", "regulator.card"],
+        ["--threshold=2", "--consents=2"],
+    );
+    let propose = [&["propose", "--output", proposal], &numbers[..], &cards[..]].concat();
+    step(ids[0], &propose);
+    ids.map(|id| step(id, &["deal", proposal]));
+    let deals = ["association.deal", "regulator.deal"];
+    ids.map(|id| step(id, &[&["accept", proposal], &deals[..]].concat()));
+    let signed = ["association.acceptance", "regulator.acceptance"];
+    let assemble = [
+        &["assemble", "--output", agreement, proposal],
+        &deals[..],
+        &signed[..],
+    ]
+    .concat();
+    step(ids[0], &assemble);
+    let before = place.tree();
+    let (_, checks) = doctor(ids[1]);
+    let said = format!("{checks:?}");
+    assert!(said.contains("agreement 1 (2of2, 2 consents)"), "{said}");
+    assert!(says(
+        wrong(&checks, "ledger"),
+        "remedy",
+        "if this holder has never run"
+    ));
+    assert_eq!(place.tree(), before);
+
+    fs::write(
+        place.path().join("my.toml"),
+        "[holders]\nagreements = [\"first.agreement\"]\n",
+    )
+    .unwrap();
+    let of_operator = || place.doctor("operator", &["--config", "my.toml"]).1;
+    let said = format!("{:?}", of_operator());
+    assert!(
+        said.contains("agreement 1 of association, regulator (2of2, 2 consents)"),
+        "{said}"
+    );
+    let file = place.path().join(agreement);
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert!(says(
+        wrong(&of_operator(), "holders"),
+        "detail",
+        "first.agreement"
+    ));
 }
 
 #[test]

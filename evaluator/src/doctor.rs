@@ -1,7 +1,7 @@
 //! What `doctor` checks of an evaluator's set-up.
 
 use service::Settings;
-use service::doctor::{Findings, Subject, Trusted};
+use service::doctor::{Findings, Subject, Takes, Trusted};
 use wire::{Topic, Topics};
 
 /// The keys: those of signs, and of two epochs.
@@ -32,7 +32,7 @@ pub fn subject(settings: &Settings) -> Subject {
         listens: metrics.into_iter().collect(),
         client: true,
         subscriptions: subscriptions.unwrap_or_default(),
-        roster: None,
+        takes: Takes::Plan,
         descriptors: DESCRIPTORS,
         memory: MEMORY,
         feed: None,

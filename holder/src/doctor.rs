@@ -1,10 +1,12 @@
 //! What `doctor` checks of a holder's set-up.
 
-use service::doctor::{Findings, Subject, Trusted};
-use service::{Chain, Settings};
-use wire::Topics;
+use service::config::Settings;
+use service::doctor::{Findings, Subject, Takes, Trusted};
+use service::{Chain, cli};
+use wire::{Plan, Terms, Topics};
 
-use crate::keys::Folder;
+use crate::keys::{Folder, Part, path_of};
+use crate::ledger::FILE;
 use crate::run::subscriptions;
 
 /// Pad keys of a hundred thousand meters, and the roster.
@@ -16,8 +18,7 @@ const DESCRIPTORS: u64 = 64;
 /// What a holder needs, and the checks that only it can make.
 #[must_use]
 pub fn subject(settings: &Settings) -> Subject {
-    let name = format!("{}-{}", crate::NAME, settings.holder.id);
-    let folder = settings.deployment.state_dir.join(name);
+    let folder = path_of(settings);
     let metrics = settings.holder.metrics_listen;
     let metrics = metrics.map(|address| ("holder.metrics_listen", address));
     let topics = Topics::new(&settings.deployment.root);
@@ -30,7 +31,7 @@ pub fn subject(settings: &Settings) -> Subject {
         subscriptions: topics
             .map(|topics| subscriptions(&topics))
             .unwrap_or_default(),
-        roster: None,
+        takes: Takes::Plan,
         descriptors: DESCRIPTORS,
         memory: MEMORY,
         feed: None,
@@ -40,47 +41,128 @@ pub fn subject(settings: &Settings) -> Subject {
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     const CHECK: &str = "mask keys";
-    let parts = match Folder::open(settings).and_then(|folder| folder.parts()) {
-        Ok(parts) => parts,
+    let folder = Folder::look(settings).and_then(|folder| Ok((folder.parts()?, folder)));
+    let (parts, folder) = match folder {
+        Ok(read) => read,
         Err(error) => {
-            let remedy =
-                "`holder init` makes a holder's own keys; what was there comes back from a backup";
-            return findings.fail(CHECK, Chain(&error).to_string(), remedy);
+            let remedy = "see \"Holders\" in docs/operations.md";
+            findings.fail(CHECK, Chain(&error).to_string(), remedy);
+            return;
         }
     };
-    let id = &settings.holder.id;
-    let agreements = trusted.plan.iter().flat_map(|held| &held.plan.holders);
-    let own = agreements.filter(|agreement| agreement.terms.place(id).is_some());
-    let (known, missing): (Vec<_>, Vec<_>) = own
-        .map(|agreement| &agreement.terms)
-        .partition(|terms| parts.contains_key(&terms.digest()));
-    match (missing.first(), known.last(), parts.len()) {
-        (Some(terms), ..) => findings.fail(
+    let parts: Vec<Part> = parts.into_values().collect();
+    ledger(&folder, &parts, findings);
+    match &trusted.plan {
+        Some(held) => agreements(&held.plan, &folder, &parts, findings),
+        None if parts.is_empty() => findings.warn(
+            CHECK,
+            "there are none of an agreement",
+            "`holder propose`, `deal` and `accept` make an agreement with the other holders",
+        ),
+        None => {
+            let newest = parts.iter().map(|part| &part.terms);
+            let newest = newest.max_by_key(|terms| terms.generation);
+            let newest = newest.map_or_else(String::new, said);
+            findings.ok(
+                CHECK,
+                format!("of {} agreements, the newest {newest}", parts.len()),
+            );
+        }
+    }
+    rules(settings, trusted, findings);
+}
+
+/// Whether this holder has its part of what the plan's windows are sealed under.
+fn agreements(plan: &Plan, folder: &Folder, parts: &[Part], findings: &mut Findings) {
+    const CHECK: &str = "mask keys";
+    let own = plan.holders.iter().map(|agreement| &agreement.terms);
+    let own: Vec<&Terms> = own
+        .filter(|terms| terms.place(&folder.id).is_some())
+        .collect();
+    if own.is_empty() {
+        findings.warn(
             CHECK,
             format!(
-                "this holder is in agreement {} of the plan, and has no part of its keys",
-                terms.generation
+                "none of the {} agreements in the plan has {}: nothing is asked of it",
+                plan.holders.len(),
+                folder.id
             ),
-            "restore the folder from a backup, or let the others go on without this holder",
-        ),
-        (None, Some(terms), _) => findings.ok(
-            CHECK,
-            format!(
-                "agreement {}, {}, from {} on",
-                terms.generation,
-                terms.name(),
-                terms.from
+            "give the operator the agreement for holders.agreements; `holder show` says who is in it",
+        );
+    }
+    for terms in own {
+        let part = parts.iter().find(|part| part.terms == *terms);
+        match part.map(|part| part.closed) {
+            None => findings.fail(
+                CHECK,
+                format!("there are none of {}, which is in the plan", said(terms)),
+                "restore the folder from a backup, without holder.redb; where there is none, have this holder replaced",
             ),
-        ),
-        (None, None, 0) => findings.warn(
+            Some(Some(closed)) => findings.ok(
+                CHECK,
+                format!("of {}; closed from {} on", said(terms), cli::time(closed.from)),
+            ),
+            Some(None) if terms.is_strong() => findings.ok(CHECK, format!("of {}", said(terms))),
+            Some(None) => findings.warn(
+                CHECK,
+                format!("of {}", said(terms)),
+                "nothing, if fewer holders than the threshold may tell a single reading; else agree on more consents",
+            ),
+        }
+    }
+}
+
+fn said(terms: &Terms) -> String {
+    let generation = terms.generation;
+    format!(
+        "agreement {generation} ({}, {} consents)",
+        terms.name(),
+        terms.consents
+    )
+}
+
+/// Whether what this holder consented to is in its folder, as a file of this machine.
+fn ledger(folder: &Folder, parts: &[Part], findings: &mut Findings) {
+    const CHECK: &str = "ledger";
+    let path = folder.path().join(FILE);
+    let shown = path.display();
+    match path.symlink_metadata() {
+        Ok(found) if found.is_file() => findings.ok(CHECK, format!("{shown} is there")),
+        Ok(_) => findings.fail(
             CHECK,
-            "this holder has a part of no agreement's keys".to_owned(),
-            "`holder propose`, `holder deal` and `holder accept` make an agreement",
+            format!("{shown} is no file of this folder"),
+            "put the ledger itself there, on a disk of this machine: a second copy of it could consent twice",
         ),
-        (None, None, parts) => findings.warn(
+        Err(_) if parts.is_empty() => findings.ok(CHECK, "the first start makes it"),
+        Err(_) => findings.warn(
             CHECK,
-            format!("this holder has parts of {parts} agreements, and none of them is in a plan that is cached here"),
-            "give the agreement to the operator, and start the holder while the operator runs",
+            format!("{shown} is not there: the next start makes an empty one"),
+            "nothing, if this holder has never run; if it has, do not start it: it would consent a second time, so have it replaced",
+        ),
+    }
+}
+
+/// What this holder goes by itself, whatever the operator says.
+fn rules(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    let own = &settings.holder;
+    let floor = own.min_meters_floor;
+    let planned = trusted.plan.as_ref().map(|held| held.plan.min_meters);
+    match planned {
+        Some(planned) if planned < floor => findings.warn(
+            "minimum group",
+            format!("plan.min_meters is {planned}, and this holder refuses sums of fewer than holder.min_meters_floor = {floor}"),
+            "ask the operator why, and have it raised; lower the floor only if you may",
+        ),
+        _ => findings.ok("minimum group", format!("no sum of fewer than {floor} meters")),
+    }
+    match settings.enrols_automatically(own.enrolment) {
+        true => findings.ok(
+            "enrolment",
+            "automatic: pages of the roster are countersigned unless they contradict earlier ones",
+        ),
+        false => findings.ok(
+            "enrolment",
+            "by approval: a person decides on new meters, and on those that leave",
         ),
     }
 }

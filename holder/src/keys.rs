@@ -43,17 +43,25 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens the folder that [`make`](Self::make) made.
     pub(crate) fn open(settings: &Settings) -> Result<Self, KeysError> {
-        let path = path_of(settings);
-        if !path.join(SIGNING_KEY).exists() || !path.join(EXCHANGE_KEY).exists() {
-            return Err(KeysError::None { path });
-        }
+        check_made(&path_of(settings))?;
         Self::make(settings)
+    }
+
+    /// Reads what is in the folder that [`make`](Self::make) made, and leaves it as it is.
+    pub(crate) fn look(settings: &Settings) -> Result<Self, KeysError> {
+        let path = path_of(settings);
+        check_made(&path)?;
+        Self::load(settings, path)
     }
 
     /// Opens the folder, and makes it and the holder's own keys where they are not there.
     pub(crate) fn make(settings: &Settings) -> Result<Self, KeysError> {
         let path = path_of(settings);
         files::private_folder(&path).map_err(KeysError::at(&path))?;
+        Self::load(settings, path)
+    }
+
+    fn load(settings: &Settings, path: PathBuf) -> Result<Self, KeysError> {
         Ok(Self {
             signing: files::load_or_create_signing_key(&path.join(SIGNING_KEY))?,
             exchange: exchange_key(&path.join(EXCHANGE_KEY))?,
@@ -118,7 +126,17 @@ impl Folder {
     }
 }
 
-fn path_of(settings: &Settings) -> PathBuf {
+fn check_made(path: &Path) -> Result<(), KeysError> {
+    match path.join(SIGNING_KEY).exists() && path.join(EXCHANGE_KEY).exists() {
+        true => Ok(()),
+        false => Err(KeysError::None {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// The folder of the holder that the settings name.
+pub(crate) fn path_of(settings: &Settings) -> PathBuf {
     let name = format!("{}-{}", crate::NAME, settings.holder.id);
     settings.deployment.state_dir.join(name)
 }

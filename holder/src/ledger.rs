@@ -19,7 +19,8 @@ use service::store::{self, Fault};
 use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
 
 pub use error::LedgerError;
-use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FILE, FORMAT, MEMBERS, META};
+pub(crate) use tables::FILE;
+use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, MEMBERS, META};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";

@@ -5,7 +5,7 @@ mod readings;
 use std::path::PathBuf;
 
 use service::config::Connections;
-use service::doctor::{Findings, Subject, Trusted};
+use service::doctor::{Findings, Subject, Takes, Trusted};
 use service::trust::RosterScope;
 use service::{Chain, Settings};
 use wire::Topics;
@@ -50,7 +50,7 @@ pub fn subject(settings: &Settings) -> Subject {
         listens: metrics.into_iter().collect(),
         client: true,
         subscriptions: subscriptions.unwrap_or_default(),
-        roster: Some(roster),
+        takes: Takes::Roster(roster),
         descriptors: connections + OWN_DESCRIPTORS,
         memory: OWN_MEMORY + REPORT.saturating_mul(meter.max_unreceipted as u64),
         feed: live::subscribed(settings),
@@ -62,6 +62,7 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     sealing(settings, findings);
     readings::examine(settings, trusted, findings);
     floor(settings, trusted, findings);
+    holders(settings, trusted, findings);
     enrolled(settings, trusted, findings);
     said(settings, findings);
 }
@@ -93,6 +94,46 @@ fn folder(settings: &Settings) -> PathBuf {
 fn floor(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     let floor = settings.meter.min_meters_floor;
     findings.min_meters(trusted, "meter.min_meters_floor", floor);
+}
+
+/// Whether the holders of mask keys are those that this gateway knows of itself. A plan whose holders are not is not kept.
+fn holders(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    const CHECK: &str = "holders";
+    let pinned = &settings.holders.pinned;
+    let Some(held) = &trusted.plan else {
+        return;
+    };
+    match (held.plan.holders.last(), pinned.is_empty()) {
+        (None, _) => findings.ok(CHECK, "none: the operator alone opens sums"),
+        (Some(agreement), false) => findings.ok(
+            CHECK,
+            format!(
+                "{}: the {} pinned ones, or those that they let follow",
+                agreement.terms.name(),
+                pinned.len()
+            ),
+        ),
+        (Some(agreement), true) => {
+            let terms = &agreement.terms;
+            let names: Vec<_> = terms
+                .holders
+                .iter()
+                .map(|holder| holder.id.as_str())
+                .collect();
+            findings.warn(
+                CHECK,
+                format!(
+                    "the plan has {} ({}), and none is pinned: the operator could put others in their place",
+                    names.join(", "),
+                    terms.name()
+                ),
+                format!(
+                    "ask each of them for its key, and set holders.pinned, holders.threshold = {} and holders.consents = {}",
+                    terms.threshold, terms.consents
+                ),
+            );
+        }
+    }
 }
 
 fn sealing(settings: &Settings, findings: &mut Findings) {

@@ -2,7 +2,7 @@
 
 use redb::TableDefinition;
 
-pub(super) const FILE: &str = "holder.redb";
+pub(crate) const FILE: &str = "holder.redb";
 
 pub(super) const FORMAT: &str = "1";
 

@@ -4,7 +4,7 @@
 //! removes the one file it writes to time the disk. It prints no secret.
 //!
 //! # Layout
-//! - [`Subject`]: what a process needs of its machine, and the checks it adds; `examine` goes through all of it.
+//! - [`Subject`]: what a process needs of its machine, and the checks it adds; [`Takes`]: whose plan and roster are looked at; `examine` goes through all of it.
 //! - [`Findings`]: what was found; [`Form`]: how it is printed.
 //! - `machine`, `broker`, `certificates`, `state`, `network`, `trust`: the checks themselves.
 
@@ -45,8 +45,8 @@ pub struct Subject {
     pub client: bool,
     /// The topic filters it subscribes to, which the broker must grant.
     pub subscriptions: Vec<String>,
-    /// What it takes of the operator's roster, if it waits for plan and roster.
-    pub roster: Option<RosterScope>,
+    /// What it takes of the operator's documents.
+    pub takes: Takes,
     /// Files and connections it may have open at the same time.
     pub descriptors: u64,
     /// Memory it may come to use under these settings, in bytes.
@@ -67,13 +67,24 @@ impl Subject {
             listens: Vec::new(),
             client: true,
             subscriptions: vec!["a/b".to_owned()],
-            roster: None,
+            takes: Takes::Nothing,
             descriptors: 0,
             memory: 0,
             feed: None,
             examine: |_, _, _| {},
         }
     }
+}
+
+/// What a process takes of the operator's documents, and keeps in its folder.
+#[derive(Debug)]
+pub enum Takes {
+    /// Neither plan nor roster.
+    Nothing,
+    /// The plan. A roster, if it takes one, is not kept as a document.
+    Plan,
+    /// The plan, and these pages of the roster.
+    Roster(RosterScope),
 }
 
 /// What a process has accepted from the operator.
@@ -127,9 +138,12 @@ fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
         }
         state::secrets(&subject.secrets, findings);
         network::listeners(subject, findings);
-        let trusted = match (&subject.folder, &subject.roster) {
-            (Some(folder), Some(scope)) => trust::examine(settings, folder, scope, findings),
-            _ => Trusted::default(),
+        let trusted = match (&subject.folder, &subject.takes) {
+            (None, _) | (_, Takes::Nothing) => Trusted::default(),
+            (Some(folder), Takes::Plan) => trust::examine(settings, folder, None, findings),
+            (Some(folder), Takes::Roster(scope)) => {
+                trust::examine(settings, folder, Some(scope), findings)
+            }
         };
         (subject.examine)(settings, &trusted, findings);
         if let Some((mqtt, filters)) = &subject.feed {

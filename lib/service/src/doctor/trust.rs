@@ -17,13 +17,15 @@ const CHECK: &str = "plan";
 pub(super) fn examine(
     settings: &Settings,
     folder: &Path,
-    scope: &RosterScope,
+    scope: Option<&RosterScope>,
     findings: &mut Findings,
 ) -> Trusted {
     let opened = links(folder).and_then(|links| {
         let plan = PlanKeeper::open(settings, links.path()).map_err(io::Error::other)?;
         let key = plan.operator_key();
-        let roster = RosterKeeper::open(settings, links.path(), scope.clone(), key);
+        let open =
+            |scope: &RosterScope| RosterKeeper::open(settings, links.path(), scope.clone(), key);
+        let roster = scope.map(open).transpose();
         let aside = ASIDE.map(|extension| {
             let mut caches = ["plan.cbor"].into_iter().chain(ROSTER_CACHES);
             caches.any(|name| {
@@ -48,7 +50,7 @@ pub(super) fn examine(
     let trusted = Trusted {
         plan: plan.current(),
         valid_until: plan.valid_until(),
-        roster: roster.current(),
+        roster: roster.and_then(|roster| roster.current()),
     };
     let known = plan.operator_key().is_some();
     let stale = plan.is_stale(SystemClock.now());
@@ -133,13 +135,13 @@ mod tests {
         settings.deployment.operator_key = Some(wire::SigningKey::generate().verifying_key());
         let folder = crate::files::state_folder(state.path(), "gateway-1").unwrap();
         let mut findings = Findings::default();
-        let trusted = examine(&settings, &folder, &RosterScope::Whole, &mut findings);
+        let trusted = examine(&settings, &folder, Some(&RosterScope::Whole), &mut findings);
         assert!(trusted.plan.is_none() && trusted.roster.is_none());
         assert_eq!(findings.worst(), Status::Warn);
 
         fs::write(folder.join("plan.cbor"), "not a plan").unwrap();
         let mut findings = Findings::default();
-        examine(&settings, &folder, &RosterScope::Whole, &mut findings);
+        examine(&settings, &folder, Some(&RosterScope::Whole), &mut findings);
         assert!(
             findings.all[0].detail.contains("does not verify"),
             "{findings:?}"
@@ -160,7 +162,12 @@ mod tests {
         let cached = hex::decode(plan).unwrap();
         fs::write(state.path().join("plan.cbor"), cached).unwrap();
         let mut findings = Findings::default();
-        examine(&settings, state.path(), &RosterScope::Whole, &mut findings);
+        examine(
+            &settings,
+            state.path(),
+            Some(&RosterScope::Whole),
+            &mut findings,
+        );
         assert_eq!(findings.worst(), Status::Warn);
         assert!(
             findings.all[0].detail.contains("an earlier version"),
@@ -175,7 +182,12 @@ mod tests {
         let mut settings = Settings::defaults();
         settings.mqtt.address = "broker.example:1883".to_owned();
         let mut findings = Findings::default();
-        examine(&settings, state.path(), &RosterScope::Whole, &mut findings);
+        examine(
+            &settings,
+            state.path(),
+            Some(&RosterScope::Whole),
+            &mut findings,
+        );
         assert_eq!(findings.worst(), Status::Fail);
         assert!(
             findings.all[0].detail.contains("deployment.operator_key"),
