@@ -3,7 +3,7 @@
 All of it stays empty or 0 where a deployment has no holders.
 """
 
-from shapes import BAD, GOOD, PROCESS, WATCH, line, percentiles, rate, series
+from shapes import BAD, GOOD, PROCESS, WATCH, line, percentiles, quantile, rate, series
 
 
 def row():
@@ -36,8 +36,10 @@ def row():
             links=[("holder away", "cipherwattholderaway"), ("sums await holders", "cipherwattsumsawaitholders")],
         ),
         percentiles(
-            "Answers of holders", "Time that a holder takes from a question to its answer, whichever step.",
+            "Answers of holders", "Time that a holder takes from a question to its answer, whichever step, and p99 of the time from the operator's first "
+            "question about a sum to all its masks.",
             "cipherwatt_holder_answer_duration_seconds", size=(6, 7),
+            more=[line(quantile(0.99, "cipherwatt_operator_holders_duration_seconds"), "all steps, p99", GOOD)],
         ),
         series(
             "Holders that contradict others", "Per second: sums whose masks two holders gave differently, and holders that were found to be alone with "
