@@ -332,6 +332,27 @@ fn doctor_names_a_folder_and_a_key_that_others_can_open_and_changes_neither() {
     assert_eq!(place.tree(), before);
 }
 
+/// Two holders come to the agreement in `first.agreement`.
+fn agree(place: &Place, ids: [&str; 2]) {
+    let step = |id: &str, arguments: &[&str]| {
+        let own = format!("holder.id={id}");
+        place.stdout("holder", &[arguments, &["--set", &own]].concat());
+    };
+    let files = |extension| ids.map(|id| &*String::leak(format!("{id}.{extension}")));
+    let (numbers, first) = (["--threshold=2", "--consents=2"], "first.proposal");
+    let propose: &[&str] = &["propose", "--output", first];
+    step(ids[0], &[propose, &numbers, &files("card")].concat());
+    for id in ids {
+        step(id, &["deal", first]);
+    }
+    for id in ids {
+        step(id, &[&["accept", first], &files("deal")[..]].concat());
+    }
+    let assemble: &[&str] = &["assemble", "--output", "first.agreement", first];
+    let signed = [assemble, &files("deal"), &files("acceptance")].concat();
+    step(ids[0], &signed);
+}
+
 #[test]
 fn doctor_says_what_a_holder_lacks_and_what_an_operator_has_of_its_holders() {
     let place = Place::new();
@@ -341,67 +362,34 @@ fn doctor_says_what_a_holder_lacks_and_what_an_operator_has_of_its_holders() {
     let (code, checks) = doctor(ids[0]);
     assert_eq!(code, Some(1));
     assert!(says(wrong(&checks, "mask keys"), "detail", "holder init"));
-
-    let step = |id: &str, arguments: &[&str]| {
-        place.stdout("holder", &[arguments, &["--set", &of(id)]].concat());
-    };
-    ids.map(|id| step(id, &["init"]));
+    for id in ids {
+        place.stdout("holder", &["init", "--set", &of(id)]);
+    }
     let (_, checks) = doctor(ids[0]);
-    assert!(says(
-        wrong(&checks, "mask keys"),
-        "remedy",
-        "holder propose"
-    ));
-    let (proposal, agreement) = ("first.proposal", "first.agreement");
-    let (cards, numbers) = (
-        ["association.card", "regulator.card"],
-        ["--threshold=2", "--consents=2"],
-    );
-    let propose = [&["propose", "--output", proposal], &numbers[..], &cards[..]].concat();
-    step(ids[0], &propose);
-    ids.map(|id| step(id, &["deal", proposal]));
-    let deals = ["association.deal", "regulator.deal"];
-    ids.map(|id| step(id, &[&["accept", proposal], &deals[..]].concat()));
-    let signed = ["association.acceptance", "regulator.acceptance"];
-    let assemble = [
-        &["assemble", "--output", agreement, proposal],
-        &deals[..],
-        &signed[..],
-    ]
-    .concat();
-    step(ids[0], &assemble);
+    let keys = wrong(&checks, "mask keys");
+    assert!(says(keys, "remedy", "holder propose"));
+
+    agree(&place, ids);
     let before = place.tree();
     let (_, checks) = doctor(ids[1]);
     let said = format!("{checks:?}");
     assert!(said.contains("agreement 1 (2of2, 2 consents)"), "{said}");
-    assert!(says(
-        wrong(&checks, "ledger"),
-        "remedy",
-        "if this holder has never run"
-    ));
+    let ledger = wrong(&checks, "ledger");
+    assert!(says(ledger, "remedy", "if this holder has never run"));
     assert_eq!(place.tree(), before);
 
-    fs::write(
-        place.path().join("my.toml"),
-        "[holders]\nagreements = [\"first.agreement\"]\n",
-    )
-    .unwrap();
+    let settings = "[holders]\nagreements = [\"first.agreement\"]\n";
+    fs::write(place.path().join("my.toml"), settings).unwrap();
     let of_operator = || place.doctor("operator", &["--config", "my.toml"]).1;
     let said = format!("{:?}", of_operator());
-    assert!(
-        said.contains("agreement 1 of association, regulator (2of2, 2 consents)"),
-        "{said}"
-    );
-    let file = place.path().join(agreement);
+    let whose = "agreement 1 of association, regulator (2of2, 2 consents)";
+    assert!(said.contains(whose), "{said}");
+    let file = place.path().join("first.agreement");
     let mut bytes = fs::read(&file).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
+    *bytes.last_mut().unwrap() ^= 1;
     fs::write(&file, bytes).unwrap();
-    assert!(says(
-        wrong(&of_operator(), "holders"),
-        "detail",
-        "first.agreement"
-    ));
+    let checks = of_operator();
+    assert!(says(wrong(&checks, "holders"), "detail", "first.agreement"));
 }
 
 #[test]

@@ -166,8 +166,7 @@ class Deployment:
         agree(binaries, self.holders)
         write_customers(folder / "customers.csv", start, "customer", 1)
         write_customers(folder / "giants.csv", start, "giant", 10_000)
-        # But for the replay and the giants, which come later.
-        self.all = [self.broker, self.operator, *self.holders, self.analytics, self.gateway, self.late]
+        self.all = [self.broker, self.operator, *self.holders, self.analytics, self.gateway, self.late, self.replay]
 
     def emulate(self, binaries, network):
         """Starts a network that delays, loses and doubles reports on their way to the broker; its port."""

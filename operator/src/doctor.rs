@@ -1,5 +1,7 @@
 //! What `doctor` checks of the operator's set-up.
 
+mod holders;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,6 @@ use service::doctor::{Findings, Subject, Takes, Trusted};
 use service::{Chain, Settings, files};
 use wire::{Plan, Topics};
 
-use crate::holders::agreements;
 use crate::keys::keyring::MAX_KEY_BYTES;
 use crate::plan::book::PlanBook;
 use crate::plan::stored::{stored_plan, unowned};
@@ -81,7 +82,7 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
     ledger(settings, &folder, findings);
-    holders(settings, findings);
+    holders::examine(settings, findings);
     enrolment(settings, findings);
 }
 
@@ -249,42 +250,6 @@ fn owners(plan: &Plan, findings: &mut Findings) {
             ),
             "start a service whose `analytics.feeders` lists them; until then their reports wait at the gateways",
         );
-    }
-}
-
-/// Who holds mask keys, and whether their agreements hold.
-fn holders(settings: &Settings, findings: &mut Findings) {
-    const CHECK: &str = "holders";
-    let agreements = match agreements::read(&settings.holders.agreements, &settings.deployment.id) {
-        Ok(agreements) => agreements,
-        Err(error) => {
-            let remedy =
-                "copy the agreement again from a holder, and name agreements in their order";
-            findings.fail(CHECK, Chain(&error).to_string(), remedy);
-            return;
-        }
-    };
-    let Some(newest) = agreements.last() else {
-        findings.ok(CHECK, "none: this operator alone opens sums");
-        return;
-    };
-    let terms = &newest.terms;
-    let holders = terms.holders.iter().map(|holder| holder.id.as_str());
-    let holders: Vec<_> = holders.collect();
-    let found = format!(
-        "agreement {} of {} ({}, {} consents)",
-        terms.generation,
-        holders.join(", "),
-        terms.name(),
-        terms.consents
-    );
-    match terms.is_strong() {
-        true => findings.ok(CHECK, found),
-        false => findings.warn(
-            CHECK,
-            format!("{found}: fewer holders than the threshold can tell a single reading, and every total says so"),
-            "have the holders agree on more consents, or more holders",
-        ),
     }
 }
 

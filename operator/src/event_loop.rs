@@ -30,7 +30,7 @@ use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{FeederId, HolderId, PlanVersion, Topics, WindowStart};
+use wire::{FeederId, PlanVersion, Topics, WindowStart};
 
 use crate::comparison::desk::Desk;
 use crate::comparison::ranking::RankInbox;
@@ -94,8 +94,6 @@ pub(crate) struct EventLoop {
     rankings: RankInbox,
     suspects: Suspects,
     holders: HolderDesk,
-    /// What the observer was told last of sums that wait, and for whom.
-    awaited: (usize, Vec<HolderId>),
     releases: usize,
     feeders: metrics::Feeders,
     /// Windows released before this start, until the observer is told.
@@ -141,7 +139,6 @@ impl EventLoop {
             rankings: RankInbox::new(&folder(settings)),
             suspects: Suspects::default(),
             holders: HolderDesk::new(settings, topics.clone(), keyring.clone()),
-            awaited: Default::default(),
             rotation: Rotation::new(settings, released, clock),
             topics,
             enrolment,

@@ -49,12 +49,12 @@ impl EventLoop {
         let awaited = self.holders.awaited();
         let (sums, holders) = awaited.unwrap_or_default();
         let awaited = (sums, holders.into_iter().cloned().collect());
-        if self.awaited != awaited {
+        if self.hints.awaited != awaited {
             let (sums, holders) = awaited.clone();
             self.observer.tell(Event::HoldersAwaited { sums, holders });
-            self.awaited = awaited;
+            self.hints.awaited = awaited;
         }
-        let (sums, holders) = &self.awaited;
+        let (sums, holders) = &self.hints.awaited;
         if *sums > 0 {
             let holders: Vec<_> = holders.iter().map(HolderId::as_str).collect();
             service::warn_limited!(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wire::HolderId;
 
 use super::EventLoop;
 use crate::plan::stored::unowned;
@@ -76,6 +77,8 @@ impl Present {
 #[derive(Debug, Default)]
 pub(crate) struct StatusHints {
     current: Option<(String, Instant)>,
+    /// What the observer was told last: how many sums are with the holders, and who of them does not answer.
+    pub(super) awaited: (usize, Vec<HolderId>),
 }
 
 impl StatusHints {
