@@ -41,9 +41,15 @@ def provoke(deployment):
         process.wait()
     yield
     say("a roster that one of two holders has not countersigned")
-    time.sleep(4)
+    time.sleep(8)
     regulator.start()
     time.sleep(14)
+    say("full disks")
+    # One after the other: where analytics cannot write, nothing reaches the operator.
+    for process in (d.operator, d.analytics, d.gateway):
+        process.disk_full(True)
+        time.sleep(6)
+        process.disk_full(False)
     say("a holder that asks for larger groups than there are, and one that sleeps")
     regulator.stop()
     regulator.start(holder__min_meters_floor="1000")
@@ -63,12 +69,6 @@ def provoke(deployment):
     d.gateway.start()
     d.send_rubbish()
     time.sleep(8)
-    say("full disks")
-    # One after the other: where analytics cannot write, nothing reaches the operator.
-    for process in (d.operator, d.analytics, d.gateway):
-        process.disk_full(True)
-        time.sleep(6)
-        process.disk_full(False)
     say("a broker that hangs and is killed")
     d.broker.frozen(3)
     d.broker.stop(signal.SIGKILL)
