@@ -23,7 +23,7 @@ from server import Prometheus
 VICTIM = "cipherwatt_analytics_reports_folded_total"
 # As Grafana does: four scrapes.
 INTERVALS = {"__rate_interval": "4s", "__interval": "1s"}
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def say(text):
