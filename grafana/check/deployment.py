@@ -190,6 +190,13 @@ class Deployment:
                 check=True, timeout=10,
             )
 
+    def repeat_sum(self):
+        """The next sum of a feeder once more, after it was taken: whoever sees one can send it."""
+        at = ["-h", "127.0.0.1", "-p", str(self.mqtt), "-q", "1", "-t", "cipherwatt/v2/shard/0/feeder/feeder-1/sum"]
+        seen = subprocess.run(["mosquitto_sub", *at, "-C", "1", "-N"], check=True, capture_output=True, timeout=60)
+        time.sleep(2)
+        subprocess.run(["mosquitto_pub", *at, "-s"], input=seen.stdout, check=True, timeout=10)
+
     def stop(self):
         """Ends everything, the broker last."""
         for process in reversed(self.all):

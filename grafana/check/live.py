@@ -43,8 +43,9 @@ def provoke(deployment):
     say("a roster that one of two holders has not countersigned")
     time.sleep(8)
     regulator.start()
-    time.sleep(14)
-    say("full disks")
+    time.sleep(10)
+    say("a sum that comes again, full disks")
+    d.repeat_sum()
     # One after the other: where analytics cannot write, nothing reaches the operator.
     for process in (d.operator, d.analytics, d.gateway):
         process.disk_full(True)
