@@ -65,7 +65,7 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
             let newest = newest.map_or_else(String::new, said);
             findings.ok(
                 CHECK,
-                format!("of {} agreements, the newest {newest}", parts.len()),
+                format!("of {newest}, and of {} before it", parts.len() - 1),
             );
         }
     }
@@ -137,7 +137,7 @@ fn ledger(folder: &Folder, parts: &[Part], findings: &mut Findings) {
         Err(_) => findings.warn(
             CHECK,
             format!("{shown} is not there: the next start makes an empty one"),
-            "nothing, if this holder has never run; if it has, do not start it: it would consent a second time, so have it replaced",
+            "start it if this holder has never run; if it has, do not: it would consent a second time, so have it replaced",
         ),
     }
 }
