@@ -6,7 +6,7 @@ use service::{Chain, cli};
 use wire::{Plan, Terms, Topics};
 
 use crate::keys::{Folder, Part, path_of};
-use crate::ledger::FILE;
+use crate::ledger::{FILE, Ledger};
 use crate::run::subscriptions;
 
 /// Pad keys of a hundred thousand meters, and the roster.
@@ -124,20 +124,20 @@ fn said(terms: &Terms) -> String {
 /// Whether what this holder consented to is in its folder, as a file of this machine.
 fn ledger(folder: &Folder, parts: &[Part], findings: &mut Findings) {
     const CHECK: &str = "ledger";
+    if parts.is_empty() {
+        return findings.ok(CHECK, "it comes with the first agreement");
+    }
+    if let Err(error) = Ledger::is_there(folder.path()) {
+        let remedy = "have this holder replaced";
+        return findings.fail(CHECK, Chain(&error).to_string(), remedy);
+    }
     let path = folder.path().join(FILE);
-    let shown = path.display();
-    match path.symlink_metadata() {
-        Ok(found) if found.is_file() => findings.ok(CHECK, format!("{shown} is there")),
-        Ok(_) => findings.fail(
+    match path.is_symlink() {
+        false => findings.ok(CHECK, format!("{} is there", path.display())),
+        true => findings.warn(
             CHECK,
-            format!("{shown} is no file of this folder"),
-            "put the ledger itself there, on a disk of this machine: a second copy of it could consent twice",
-        ),
-        Err(_) if parts.is_empty() => findings.ok(CHECK, "the first start makes it"),
-        Err(_) => findings.warn(
-            CHECK,
-            format!("{shown} is not there: the next start makes an empty one"),
-            "start it if this holder has never run; if it has, do not: it would consent a second time, so have it replaced",
+            format!("{} is a link to another folder", path.display()),
+            "put the ledger itself there: a second copy of it could consent twice",
         ),
     }
 }

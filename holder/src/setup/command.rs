@@ -28,7 +28,7 @@ pub enum SetupCommand {
     /// Propose an agreement of the holders whose cards these are; any of them can, and so can the operator
     #[command(
         after_help = "Examples:\n  holder propose --threshold 2 --consents 3 a.card b.card c.card d.card --output first.proposal\n  \
-                      holder propose --after first.agreement --from 2026-07-01T00:00:00Z a.card b.card c.card e.card --output second.proposal"
+                      holder propose --after 1.agreement --from 2026-07-01T00:00:00Z *.card --output 2.proposal"
     )]
     Propose(Propose),
     /// Draw the mask keys of a proposal that are this holder's to draw, and encrypt them to the others
