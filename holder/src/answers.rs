@@ -219,7 +219,10 @@ impl Answers {
     fn consent(&mut self, asked: &Asked) -> Result<Result<Outgoing, Reason>, HolderError> {
         let sum = &asked.sum;
         let before = sum.shares();
-        let before = before.map(|share| self.ledger.window(share.feeder, sum.window));
+        let before = before.map(|share| match failpoint::sabotaged("consents_once") {
+            true => Ok(Vec::new()),
+            false => self.ledger.window(share.feeder, sum.window),
+        });
         let before: Vec<_> = before.collect::<Result<_, _>>()?;
         let is_known =
             |shares: &Vec<Consented>| shares.iter().any(|share| share.content == asked.content);
@@ -245,10 +248,14 @@ impl Answers {
 
     fn grounds<'a>(&'a self, plan: &'a Plan, sum: &Sum) -> Result<Grounds<'a>, HolderError> {
         let min_meters = MinMeters::of_plan(plan).of(sum.window);
+        let floor = match failpoint::sabotaged("min_meters_floor") {
+            true => 0,
+            false => self.min_meters_floor,
+        };
         Ok(Grounds {
             plan,
             roster: &self.roster,
-            release: self.release.rules(min_meters.max(self.min_meters_floor)),
+            release: self.release.rules(min_meters.max(floor)),
             latest_end: latest(&self.clock, self.future_tolerance),
             first_window: self.ledger.first_window()?,
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use service::trust::signers;
-use service::warn_limited;
+use service::{failpoint, warn_limited};
 use wire::{Countersignature, Reason, RosterPage, Terms, Topic};
 
 use crate::answers::{Answers, Outgoing};
@@ -38,7 +38,8 @@ impl Answers {
         };
         let place = (&self.deployment, &self.topics);
         let signers = signers(&page, page.entries_digest(), terms, place);
-        if signers.len() < usize::from(terms.consents) {
+        let is_enough = signers.len() >= usize::from(terms.consents);
+        if !is_enough && !failpoint::sabotaged("countersigned") {
             waiting.0.insert(page.page, page);
             return Ok(Err(Reason::NotCountersigned));
         }

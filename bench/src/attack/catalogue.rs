@@ -6,7 +6,10 @@ use anyhow::Result;
 
 use super::gain::Gain;
 use super::stage::Ground;
-use super::{crowd, joining, keys, late, members, overlap, plan, refusals, spoilt, totals, web};
+use super::{
+    crowd, holders, joining, keys, late, members, overlap, plan, refusals, spoilt, streams, totals,
+    web,
+};
 
 /// What an attack comes to.
 pub(super) type Played = Pin<Box<dyn Future<Output = Result<Gain>>>>;
@@ -26,7 +29,7 @@ pub(super) struct Attack {
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 24] = [
+pub(super) const ATTACKS: [Attack; 29] = [
     Attack {
         name: "late-household",
         coalition: "14 enrolled meters",
@@ -217,6 +220,46 @@ pub(super) const ATTACKS: [Attack; 24] = [
         tries: "join again once the meter is removed",
         safeguard: "departures",
         play: |ground| Box::pin(joining::removed(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "operator-and-holders",
+        coalition: "the operator, analytics, the broker and one holder fewer than the threshold",
+        tries: "open one household's report with the keys of all of them, for 2-of-3, 2-of-4 and 3-of-5",
+        safeguard: "holders",
+        play: |ground| Box::pin(streams::operator_and_holders(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "one-of-a-group",
+        coalition: "the operator and analytics",
+        tries: "have holders answer for 16 homes and for 15 of them: at once, as a part, and with a meter that joined later",
+        safeguard: "consents_once",
+        play: |ground| Box::pin(holders::one_of_a_group(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "small-group",
+        coalition: "the operator, analytics and one enrolled meter",
+        tries: "lower the minimum group to two, and have holders answer for a household and their own meter",
+        safeguard: "min_meters_floor",
+        play: |ground| Box::pin(holders::small_group(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "other-holders",
+        coalition: "the operator",
+        tries: "put holders that it made itself into the plan",
+        safeguard: "holder_pins",
+        play: |ground| Box::pin(streams::other_holders(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "invented-fourteen",
+        coalition: "the operator and analytics",
+        tries: "enrol 14 meters of its own beside a household, and have holders answer for the 15",
+        safeguard: "countersigned",
+        play: |ground| Box::pin(holders::invented_fourteen(ground)),
         is_short: false,
     },
 ];

@@ -12,6 +12,7 @@
 mod catalogue;
 mod crowd;
 mod gain;
+mod holders;
 mod joining;
 mod keys;
 mod late;
@@ -21,6 +22,7 @@ mod plan;
 mod refusals;
 mod spoilt;
 mod stage;
+mod streams;
 mod summary;
 mod totals;
 mod web;

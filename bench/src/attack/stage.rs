@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use e2e::chaos::serve::{self, Role};
+use harness::holders::Group;
 use harness::oracle;
 use harness::process::{free_address, signal};
 use harness::rogue::{Observed, Outsider, SumKey};
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const ENDING: Duration = Duration::from_secs(15);
 
 /// What an attack is given: it makes its stage from it.
+#[derive(Clone)]
 pub(super) struct Ground {
     pub(super) base: Settings,
     /// The safeguard that is left out.
@@ -54,9 +56,19 @@ pub(super) struct Stage {
     logs: PathBuf,
     pub(super) folder: TempDir,
     processes: Vec<(String, Child)>,
+    /// Settings of each holder of mask keys.
+    pub(super) holders: Vec<Settings>,
 }
 
 impl Ground {
+    /// The same, for one of several stages.
+    pub(super) fn named(&self, name: &str) -> Self {
+        Self {
+            logs: self.logs.join(name),
+            ..self.clone()
+        }
+    }
+
     /// A stage with so many homes that report so many windows, and what else an attack changes.
     pub(super) fn stage(
         self,
@@ -70,6 +82,7 @@ impl Ground {
         let mut settings = self.base;
         settings.deployment.state_dir = folder.path().join("state");
         settings.operator.totals_file = folder.path().join("totals.jsonl");
+        settings.operator.bills_file = folder.path().join("bills.jsonl");
         set(&mut settings)?;
         settings.meter.meters = homes;
         change(&mut settings);
@@ -91,6 +104,7 @@ impl Ground {
             logs: self.logs,
             folder,
             processes: Vec::new(),
+            holders: Vec::new(),
         })
     }
 }
@@ -108,6 +122,7 @@ fn set(settings: &mut Settings) -> Result<()> {
     // Whoever attacks reads the totals, too.
     settings.operator.publish_totals = true;
     settings.operator.reference_headroom = 4;
+    settings.holders.ask_again = Duration::from_millis(500);
     settings.analytics.metrics_listen = None;
     settings.analytics.idle_limit = IDLE;
     settings.analytics.grace = Duration::from_secs(7 * 86_400);
@@ -126,12 +141,31 @@ fn set(settings: &mut Settings) -> Result<()> {
 }
 
 impl Stage {
-    /// Starts processes with the stage's settings.
+    /// Gives the deployment holders of mask keys, whom everybody pins.
+    pub(super) fn with_holders(mut self, group: Group) -> Result<Self> {
+        let state = self.settings.deployment.state_dir.clone();
+        std::fs::create_dir_all(&state)?;
+        self.holders = group.set_up(&mut self.settings, &state)?;
+        Ok(self)
+    }
+
+    /// Starts processes with the stage's settings; with the operator the holders, without whom it publishes no roster.
     pub(super) fn run(&mut self, roles: &[Role]) -> Result<()> {
         let settings = self.settings.clone();
-        roles
-            .iter()
-            .try_for_each(|role| self.run_as(*role, role.name(), &settings))
+        for role in roles {
+            self.run_as(*role, role.name(), &settings)?;
+            if *role == Role::Operator {
+                self.run_holders(&self.holders.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts holders, each with settings of its own.
+    pub(super) fn run_holders(&mut self, holders: &[Settings]) -> Result<()> {
+        holders.iter().try_for_each(|settings| {
+            self.run_as(Role::FirstHolder, settings.holder.id.as_str(), settings)
+        })
     }
 
     /// Starts a process of this name with settings of its own.

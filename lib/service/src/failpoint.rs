@@ -31,7 +31,7 @@ pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 pub(crate) const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
 
 /// What can be left out, besides the rules of release. Each is asked for by this name where it holds.
-const SAFEGUARDS: [&str; 27] = [
+const SAFEGUARDS: [&str; 31] = [
     // Each reading is counted once, and none is lost.
     "dedup",
     "journal",
@@ -44,7 +44,7 @@ const SAFEGUARDS: [&str; 27] = [
     // Analytics and operator.
     "window_clock",
     "min_meters_from",
-    // Analytics and gateways.
+    // Analytics, gateways and holders.
     "min_meters_floor",
     // Gateways.
     "plan_expiry",
@@ -55,6 +55,11 @@ const SAFEGUARDS: [&str; 27] = [
     "grid",
     "divide",
     "refusal_share",
+    // Holders of mask keys, and whoever pins them.
+    "holders",
+    "holder_pins",
+    "consents_once",
+    "countersigned",
     // Every process.
     "metrics_host",
     // The operator: who may join.

@@ -167,6 +167,24 @@ fn a_sum_that_its_analytics_service_signed_again_is_the_same_sum() {
 }
 
 #[test]
+fn a_reading_that_was_consented_to_is_in_no_other_sum_under_any_epoch_or_setting() {
+    let mut world = World::new((2, 3, 3), METERS);
+    let sum = world.sum(FEEDERS[0], 0, &[0, 1, 2, 3]);
+    assert_eq!(ask_consent(&mut world, 0, &sum), None);
+    world.plan.version.0 = 4;
+    world.plan.epochs[0].epoch = KeyEpoch(2);
+    world.plan.feeders[0].since.0 = 4;
+    world.restart(0);
+    let mut sealed_again = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
+    (sealed_again.epoch, sealed_again.plan_version.0) = (KeyEpoch(2), 4);
+    let refused = ask_consent(&mut world, 0, &sealed_again);
+    assert_eq!(refused, Some(Reason::ConsentedOtherwise));
+    sealed_again = world.sum(FEEDERS[0], 0, &[4, 5, 6]);
+    (sealed_again.epoch, sealed_again.plan_version.0) = (KeyEpoch(2), 4);
+    assert_eq!(ask_consent(&mut world, 0, &sealed_again), None, "others");
+}
+
+#[test]
 fn late_reports_are_in_no_sum_and_parts_of_one_that_failed_its_checks_are() {
     let mut world = World::new((2, 3, 3), METERS);
     let first = world.sum(FEEDERS[0], 0, &[0, 1, 2]);

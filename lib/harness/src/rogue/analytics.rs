@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use packed::layout::Encoding;
 use service::Settings;
 use wire::{
@@ -189,6 +190,22 @@ impl RogueAnalytics {
         let deployment = &self.outsider.settings.deployment.id;
         let (bytes, _) = wire::seal(&sum, Some(&asked.limbs), deployment, &topic, &self.key);
         self.outsider.publish(&topic, bytes, false).await
+    }
+
+    /// Signs a sum, and shows it to nobody: its COSE_Sign1. It may say that it is a part of one that did not open.
+    ///
+    /// # Errors
+    /// There is no plan for its window.
+    pub fn sign(&self, asked: &Asked, replaces: Option<Part>) -> Result<Bytes> {
+        let sum = Sum {
+            replaces,
+            ..self.sum(asked)?
+        };
+        let topic = self.outsider.topics.sum(wire::Shard(0), &self.feeder);
+        let deployment = &self.outsider.settings.deployment.id;
+        let limbs = Some(Digest::of(&asked.limbs));
+        let (signed, _) = wire::sign(&sum, limbs, deployment, &topic, &self.key);
+        Ok(signed.into())
     }
 
     fn sum(&self, asked: &Asked) -> Result<Sum> {

@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use service::Settings;
 use wire::{
     CapacityClass, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederId, GatewayId, MaskKey,
-    MeterId, Plan, PlanVersion, Report, Salt, SigningKey, UnixMillis, WindowStart,
+    MeterId, Plan, PlanVersion, Report, RosterEntry, Salt, SigningKey, UnixMillis, WindowStart,
 };
 
 use super::ciphertext::{encoding, encrypt, no_energy};
@@ -27,7 +27,7 @@ pub struct RogueMeter {
     /// Its name.
     pub id: MeterId,
     key: SigningKey,
-    mask: MaskSecret,
+    pub(super) mask: MaskSecret,
 }
 
 /// The keys of a gateway and of its meters.
@@ -166,6 +166,25 @@ impl RogueGateway {
         let deployment = &self.outsider.settings.deployment.id;
         let (bytes, _) = wire::seal(&request, None, deployment, &topic, &self.key);
         self.outsider.publish(&topic, bytes, false).await
+    }
+
+    /// Its meters as a roster would have them, with numbers from `first` on.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn entries(&self, first: u32) -> Result<Vec<RosterEntry>> {
+        let capacity = CapacityClass::from_number(0).context("the least capacity")?;
+        let entry = |(number, meter): (u32, &RogueMeter)| RosterEntry {
+            meter: meter.id.clone(),
+            feeder: self.feeder.clone(),
+            number,
+            gateway: self.gateway.clone(),
+            capacity,
+            key: meter.key.verifying_key(),
+            mask_key: MaskKey(meter.mask.public()),
+            billing: false,
+        };
+        Ok((first..).zip(&self.meters).map(entry).collect())
     }
 
     /// Sends nothing again of what it has sent.

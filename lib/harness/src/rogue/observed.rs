@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wire::{
-    ContributorSet, FeederId, GatewayId, Message, MeterId, Part, Plan, Receipt, Report, RosterPage,
-    Salt, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Topic, Topics, Total, WindowStart,
+    AnswerBody, Consent, ContributorSet, Digest, FeederId, GatewayId, HolderAnswer, HolderId,
+    Message, MeterId, Part, Plan, Receipt, Report, RosterEntry, RosterPage, Salt,
+    SettlementOutcome, Status, Step, Sum, SumReceipt, SumStatus, Topic, Topics, Total, WindowStart,
 };
 
 /// One sum: its feeder, its window, its part.
@@ -35,6 +36,14 @@ pub struct Observed {
     pub meters: BTreeMap<(FeederId, u32), MeterId>,
     /// Those of the newest page of the roster.
     pub roster: BTreeSet<MeterId>,
+    /// What any page of the roster ever said of a meter.
+    pub entries: BTreeMap<MeterId, RosterEntry>,
+    /// The version of the newest page of the roster.
+    pub roster_version: u64,
+    /// The holders' consents, as they signed them.
+    pub consents: BTreeMap<(Digest, HolderId), Bytes>,
+    /// What holders last answered of each sum, by the streams that they answered for; 0: none.
+    pub masks: BTreeMap<(Digest, Step, HolderId, u16), AnswerBody>,
     /// The first report of each meter and window.
     pub reports: BTreeMap<(WindowStart, MeterId), SeenReport>,
     /// Who is in each sum.
@@ -100,6 +109,7 @@ impl Observed {
                     self.totals.insert(key, total);
                 }
             }
+            Some(Topic::Consent { .. } | Topic::HolderAnswer { .. }) => self.note_holder(message),
             Some(Topic::Receipt { gateway }) => {
                 let whole = (topic.to_owned(), message.clone());
                 self.receipt_messages.push(whole);
@@ -117,9 +127,26 @@ impl Observed {
         self.roster = (page.entries.iter())
             .map(|entry| entry.meter.clone())
             .collect();
+        self.roster_version = page.version;
         for entry in page.entries {
-            self.meters
-                .insert((entry.feeder, entry.number), entry.meter);
+            let place = (entry.feeder.clone(), entry.number);
+            self.meters.insert(place, entry.meter.clone());
+            self.entries.insert(entry.meter.clone(), entry);
+        }
+    }
+
+    fn note_holder(&mut self, message: &Bytes) {
+        if let Ok(consent) = wire::decode::<Consent>(message, message.len()) {
+            let key = (consent.claimed().subject, consent.claimed().holder.clone());
+            self.consents.insert(key, consent.signed_part());
+        }
+        if let Some((answer, _)) = claimed::<HolderAnswer>(message) {
+            let streams = match &answer.body {
+                AnswerBody::Masks { streams, .. } => *streams,
+                AnswerBody::Refused(_) => 0,
+            };
+            let key = (answer.subject, answer.step, answer.holder, streams);
+            self.masks.insert(key, answer.body);
         }
     }
 

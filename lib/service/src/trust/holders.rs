@@ -8,6 +8,7 @@ use wire::{Agreement, DeploymentId, Plan, Reason, Terms};
 
 use super::Refused;
 use crate::config::Holders;
+use crate::failpoint;
 
 /// Checks the agreements of a plan.
 ///
@@ -35,7 +36,7 @@ pub(super) fn check(pins: &Holders, plan: &Plan) -> Result<(), Refused> {
 
 /// Where the pinned agreement is; without pins, the first place.
 fn anchor(pins: &Holders, agreements: &[Agreement]) -> Option<usize> {
-    match pins.pinned.is_empty() {
+    match pins.pinned.is_empty() || failpoint::sabotaged("holder_pins") {
         true => Some(0),
         false => agreements
             .iter()

@@ -1,0 +1,200 @@
+//! The operator with questions of its own to holders of mask keys: for sums that differ by a home, of too few, and of meters that it
+//! made up.
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use harness::holders::Group;
+use harness::rogue::{Asked, Masked, RogueAnalytics, RogueGateway, RogueOperator};
+use packed::RING;
+use service::config::Enrolment;
+use wire::{MeterId, Part, Reason, RosterPage, Salt};
+
+use super::gain::Gain;
+use super::members::with_reports;
+use super::stage::{Ground, Stage, now};
+
+/// The group that attacks are played with where one is enough.
+pub(super) const GROUP: Group = group(2, 4);
+/// A minimum group, and one more.
+const MINIMUM: u32 = 15;
+const HOMES: u32 = MINIMUM + 1;
+pub(super) const fn group(threshold: u8, holders: u8) -> Group {
+    Group { threshold, holders }
+}
+
+/// A coalition that asks holders: of the operator's keys and an analytics service.
+struct Coalition {
+    stage: Stage,
+    operator: RogueOperator,
+    analytics: RogueAnalytics,
+    homes: Vec<MeterId>,
+}
+
+impl Coalition {
+    async fn gather(mut stage: Stage) -> Result<Self> {
+        let (analytics, homes) = with_reports(&mut stage).await?;
+        let operator = RogueOperator::connect(&stage.settings, "operator-keys")?;
+        Ok(Self {
+            stage,
+            operator,
+            analytics,
+            homes,
+        })
+    }
+
+    /// The masks of the holders' streams of a sum of these homes and of meters of its own, which report nothing, without those of
+    /// its own. A part is said to replace the one before it.
+    async fn masks(
+        &self,
+        part: u16,
+        homes: &[MeterId],
+        own: Option<&RogueGateway>,
+    ) -> Result<Result<Vec<u64>, Reason>> {
+        let names = own.map_or_else(Vec::new, RogueGateway::names);
+        let outsider = &self.analytics.outsider;
+        let known = outsider.until("the roster with its own meters", |seen| {
+            names.iter().all(|meter| seen.entries.contains_key(meter))
+        });
+        known.await?;
+        let (asked, terms) = {
+            let seen = outsider.seen();
+            let (plan, _) = seen.plan.as_ref().context("there is no plan")?;
+            let terms = plan.terms_for(self.stage.first).context("no holders")?;
+            let mut named = seen.named(self.stage.first, homes);
+            for meter in &names {
+                let number = seen.entries[meter].number;
+                named.push((number, own_salt(number)));
+            }
+            let asked = Asked {
+                window: self.stage.first,
+                part,
+                named,
+                // Holders never see it.
+                limbs: Vec::new(),
+            };
+            (asked, terms.clone())
+        };
+        let sum = (self.analytics).sign(&asked, part.checked_sub(1).map(Part))?;
+        let given = self
+            .operator
+            .masks(&sum, &self.stage.feeder, &terms)
+            .await?;
+        match (given, own) {
+            (Ok(masks), Some(own)) => self.without_own(masks, own).map(Ok),
+            (given, _) => Ok(given),
+        }
+    }
+
+    /// The household's masks, from those of the sum of it and of meters of its own.
+    fn without_own(&self, mut masks: Vec<u64>, own: &RogueGateway) -> Result<Vec<u64>> {
+        let seen = self.analytics.outsider.seen();
+        let mut added = vec![0; masks.len()];
+        for meter in &own.meters {
+            let entry = seen.entries.get(&meter.id).context("no such meter")?;
+            let of = (self.stage.first, own_salt(entry.number));
+            let masked = Masked::of(&seen, &meter.id, of)?;
+            meter.add_streams(&masked, &mut added)?;
+        }
+        subtract(&added, &mut masks);
+        Ok(masks)
+    }
+
+    /// What it reads of a home, if these are its masks.
+    fn read(&self, home: &MeterId, masks: Result<Vec<u64>, Reason>) -> Result<Gain> {
+        let seen = self.analytics.outsider.seen();
+        let report = seen.reports.get(&(self.stage.first, home.clone()));
+        let report = report.context("no report of the home")?;
+        let (masks, met) = match masks {
+            Ok(masks) => (masks, "they answer, and it does not open".to_owned()),
+            Err(reason) => (Vec::new(), format!("the holders: {reason}")),
+        };
+        let readings = self.operator.open(&seen, report, &masks)?;
+        let truth = (self.stage).truth((&self.stage.settings, home), self.stage.first, &seen)?;
+        Ok(Gain::readings(readings.as_deref(), &truth, home, met))
+    }
+}
+
+/// What meters of its own are said to have drawn: they report nothing. No two are alike in a sum.
+fn own_salt(number: u32) -> Salt {
+    Salt(u64::from(number).to_be_bytes())
+}
+
+fn subtract(from_others: &[u64], masks: &mut [u64]) {
+    for (mask, other) in masks.iter_mut().zip(from_others) {
+        *mask = (*mask + RING.modulus - other) % RING.modulus;
+    }
+}
+
+/// Sums that differ by one home: asked for at once, as a part, and with a meter that joined later in its place.
+pub(super) async fn one_of_a_group(ground: Ground) -> Result<Gain> {
+    let stage = ground.stage((HOMES, 1), |_| {})?.with_holders(GROUP)?;
+    let coalition = Coalition::gather(stage).await?;
+    let all = coalition.masks(0, &coalition.homes, None).await?;
+    let all = all.map_err(|reason| anyhow!("the sum of all homes: {reason}"))?;
+    let again = coalition.masks(0, &coalition.homes, None).await?;
+    ensure!(again.as_ref() == Ok(&all), "another answer to the same");
+    let (settings, feeder) = (&coalition.stage.settings, coalition.stage.feeder.clone());
+    let later = RogueGateway::enrol(settings, "later", (feeder, 1), now()).await?;
+    let (others, one) = coalition.homes.split_at(MINIMUM as usize);
+    let mut met = Vec::new();
+    for (what, part, own) in [
+        ("at once", 0, None),
+        ("as a part", 1, None),
+        ("with who joined later", 0, Some(&later)),
+    ] {
+        let others = coalition.masks(part, others, own).await?;
+        let masks = others.map(|others| {
+            let mut masks = all.clone();
+            subtract(&others, &mut masks);
+            masks
+        });
+        let gain = coalition.read(&one[0], masks)?;
+        if gain.got.is_some() {
+            return Ok(gain);
+        }
+        met.push(format!("{what}, {}", gain.met));
+    }
+    Ok(Gain::of(false, "", met.join("; ")))
+}
+
+/// A household and a meter of its own, under a plan that allows groups of two.
+pub(super) async fn small_group(ground: Ground) -> Result<Gain> {
+    let mut stage = ground.stage((1, 1), |_| {})?.with_holders(GROUP)?;
+    // Everybody but the holders goes along.
+    stage.settings.set_min_meters(2);
+    let coalition = Coalition::gather(stage).await?;
+    let (settings, feeder) = (&coalition.stage.settings, coalition.stage.feeder.clone());
+    let own = RogueGateway::enrol(settings, "own", (feeder, 1), now()).await?;
+    let masks = coalition.masks(0, &coalition.homes, Some(&own)).await?;
+    coalition.read(&coalition.homes[0], masks)
+}
+
+/// Fourteen meters that no holder countersigned, once holders leave enrolment to a person.
+pub(super) async fn invented_fourteen(ground: Ground) -> Result<Gain> {
+    let stage = ground.stage((1, 1), |_| {})?.with_holders(GROUP)?;
+    let mut coalition = Coalition::gather(stage).await?;
+    let mut holders = coalition.stage.holders.clone();
+    for holder in &mut holders {
+        coalition.stage.end(holder.holder.id.as_str()).await?;
+        holder.holder.enrolment = Enrolment::Manual;
+    }
+    coalition.stage.run_holders(&holders)?;
+    let (settings, feeder) = (&coalition.stage.settings, coalition.stage.feeder.clone());
+    let invented = (feeder, MINIMUM as usize - 1);
+    let invented = RogueGateway::connect(settings, "invented", invented, now())?;
+    let page = {
+        let seen = coalition.analytics.outsider.seen();
+        let known = seen.entries.values().cloned();
+        RosterPage {
+            version: seen.roster_version + 1,
+            page: 0,
+            pages: 1,
+            entries: known.chain(invented.entries(1)?).collect(),
+            countersignatures: Vec::new(),
+        }
+    };
+    coalition.operator.publish_roster(&page).await?;
+    let masks = coalition
+        .masks(0, &coalition.homes, Some(&invented))
+        .await?;
+    coalition.read(&coalition.homes[0], masks)
+}
