@@ -20,7 +20,7 @@ use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
 
 pub use error::LedgerError;
 pub(crate) use tables::FILE;
-use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, MEMBERS, META};
+use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, MEMBERS, META, PRESENT};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";
@@ -64,6 +64,7 @@ impl Ledger {
             changes.open_table(META)?.insert("format", FORMAT)?;
             changes.open_table(CONSENTS)?;
             changes.open_table(MEMBERS)?;
+            changes.open_table(PRESENT)?;
             changes.open_table(BOUNDS)?;
             changes.open_table(EPOCHS)?;
             Ok(())

@@ -4,10 +4,11 @@
 //! * `keys`: the state folder · [`setup`]: how holders come to an agreement
 //! * `ledger`: what it consented to, and the meters it knows · `roster`: those meters
 //! * `judge`: what it lets be opened · `pads`: masks, added up · `answers`: questions and their answers
-//! * `pages`: the roster, taken and countersigned · `run`: over MQTT
+//! * `pages`: the roster, taken and countersigned · `approvals`: what a person decides of it · `run`: over MQTT
 //! * [`metrics`]: what it counts · [`doctor`]: what the set-up lacks
 
 mod answers;
+mod approvals;
 pub mod doctor;
 mod error;
 mod judge;
@@ -22,6 +23,7 @@ pub mod setup;
 #[cfg(test)]
 mod testing;
 
+pub use approvals::{ApprovalCommand, ApprovalError};
 pub use error::HolderError;
 pub use keys::KeysError;
 pub use ledger::LedgerError;

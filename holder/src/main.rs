@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use holder::ApprovalCommand;
 use holder::setup::SetupCommand;
 use service::cli::{Arguments, Common, Tool};
 use service::config::Settings;
@@ -18,6 +19,7 @@ use service::process::Context;
     after_help = "Examples:
   holder init --set holder.id=association
   holder --set holder.id=association
+  holder pending
   holder doctor"
 )]
 struct Command {
@@ -31,6 +33,8 @@ struct Command {
 enum Action {
     #[command(flatten)]
     Setup(SetupCommand),
+    #[command(flatten)]
+    Approval(ApprovalCommand),
     #[command(flatten)]
     Tool(Tool),
 }
@@ -52,7 +56,7 @@ impl Arguments for Command {
     }
 
     fn is_short(&self) -> bool {
-        matches!(self.action, Some(Action::Setup(_)))
+        matches!(self.action, Some(Action::Setup(_) | Action::Approval(_)))
     }
 
     fn subjects(settings: &Settings) -> Vec<Subject> {
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
     service::process::main("holder", async |mut context: Context<Command>| {
         match context.args.action.take() {
             Some(Action::Setup(command)) => print!("{}", command.run(&context.settings)?),
+            Some(Action::Approval(command)) => print!("{}", command.run(&context.settings)?),
             // What every binary has is done by now.
             Some(Action::Tool(_)) | None => {
                 holder::run(&context.settings, context.clock, context.stop).await?;

@@ -7,6 +7,7 @@ use service::{failpoint, warn_limited};
 use wire::{Countersignature, Reason, RosterPage, Terms, Topic};
 
 use crate::answers::{Answers, Outgoing};
+use crate::roster::Change;
 use crate::{HolderError, metrics};
 
 /// Pages that are still to be taken: the newest of each number that came before the plan, or with too few countersignatures.
@@ -67,7 +68,7 @@ impl Answers {
     pub(crate) fn countersign(
         &mut self,
         page: &RosterPage,
-        is_approved: impl FnOnce(&RosterPage) -> bool,
+        is_approved: impl FnOnce(&RosterPage, &Change) -> bool,
     ) -> Result<Result<Outgoing, Reason>, HolderError> {
         let Some(terms) = self.newest_terms().map(Terms::digest) else {
             return Ok(Err(Reason::NotReady));
@@ -80,7 +81,7 @@ impl Answers {
             Err(reason) => return Ok(Err(reason)),
         };
         if !change.is_known() {
-            if !is_approved(page) {
+            if !is_approved(page, &change) {
                 return Ok(Err(Reason::NotReady));
             }
             self.enrol(change)?;
@@ -98,7 +99,7 @@ impl Answers {
         Ok(Ok(self.signed(&message, topic)))
     }
 
-    fn enrol(&mut self, change: crate::roster::Change) -> Result<(), HolderError> {
+    fn enrol(&mut self, change: Change) -> Result<(), HolderError> {
         let feeders = self.roster.take(change, &mut self.ledger)?;
         for part in self.parts.values() {
             self.pads.expect(part, feeders.iter());

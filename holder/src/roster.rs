@@ -3,7 +3,7 @@
 //! A meter has one feeder, number and pair of keys, and a number one meter, for good. Who has left stays: reports of earlier windows
 //! still count, and that a set has a meter says nothing that its masks do not prove.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use service::trust::{Member, Members};
 use wire::{FeederId, MeterId, Reason, RosterEntry, RosterPage};
@@ -20,6 +20,8 @@ pub(crate) struct OwnRoster {
     feeders: HashMap<FeederId, Members>,
     /// Where each meter is.
     places: HashMap<MeterId, (FeederId, u32)>,
+    /// Who is in each page now; who left is in none.
+    present: BTreeMap<u16, BTreeSet<MeterId>>,
     /// The newest version that a page was taken of.
     version: u64,
 }
@@ -28,16 +30,32 @@ pub(crate) struct OwnRoster {
 #[derive(Debug)]
 pub(crate) struct Change {
     version: u64,
+    page: u16,
     /// Those that are new.
     new: Vec<(FeederId, u32, Member)>,
     /// Those of whom something other than number and keys has changed.
     changed: Vec<(FeederId, u32, Member)>,
+    /// Known ones that are in the page again, or in another than before.
+    back: Vec<MeterId>,
+    /// Those that were in the page and are not any more.
+    left: Vec<MeterId>,
 }
 
 impl Change {
-    /// Whether every meter of the page is known as it says.
+    /// Whether every meter of the page is known as it says, and none has left it.
     pub(crate) fn is_known(&self) -> bool {
-        self.new.is_empty() && self.changed.is_empty()
+        let meters = self.back.len() + self.left.len();
+        self.new.is_empty() && self.changed.is_empty() && meters == 0
+    }
+
+    /// The meters that are new in it, and those that are different.
+    pub(crate) fn members(&self) -> [&[(FeederId, u32, Member)]; 2] {
+        [&self.new, &self.changed]
+    }
+
+    /// The meters that are back, and those that left.
+    pub(crate) fn moved(&self) -> [&[MeterId]; 2] {
+        [&self.back, &self.left]
     }
 }
 
@@ -49,6 +67,9 @@ impl OwnRoster {
             roster.insert(feeder, number, member);
         })?;
         roster.version = version;
+        ledger.present(|page, meter| {
+            roster.present.entry(page).or_default().insert(meter);
+        })?;
         Ok(roster)
     }
 
@@ -78,9 +99,13 @@ impl OwnRoster {
     pub(crate) fn compare(&self, page: &RosterPage) -> Result<Change, Reason> {
         let mut change = Change {
             version: page.version,
+            page: page.page,
             new: Vec::new(),
             changed: Vec::new(),
+            back: Vec::new(),
+            left: self.left(page),
         };
+        let present = self.present.get(&page.page);
         // Where the numbers of the feeders that grow would end.
         let mut ends: HashMap<&FeederId, u32> = HashMap::new();
         for entry in &page.entries {
@@ -90,6 +115,9 @@ impl OwnRoster {
             let member = member(entry);
             match (at, self.places.get(&entry.meter)) {
                 (Some(at), Some(own)) if *own == place && keys(at) == keys(&member) => {
+                    if present.is_none_or(|present| !present.contains(&entry.meter)) {
+                        change.back.push(entry.meter.clone());
+                    }
                     if (at.capacity, at.billing) != (member.capacity, member.billing) {
                         change.changed.push((place.0, place.1, member));
                     }
@@ -116,6 +144,16 @@ impl OwnRoster {
         }
     }
 
+    /// Who was in a page and is not in it any more.
+    fn left(&self, page: &RosterPage) -> Vec<MeterId> {
+        let now: BTreeSet<&MeterId> = page.entries.iter().map(|entry| &entry.meter).collect();
+        let before = self.present.get(&page.page).into_iter().flatten();
+        before
+            .filter(|meter| !now.contains(meter))
+            .cloned()
+            .collect()
+    }
+
     /// How many numbers its feeders have.
     pub(crate) fn numbers(&self) -> usize {
         let numbers = self.feeders.values();
@@ -133,8 +171,13 @@ impl OwnRoster {
         }
         let all = change.new.iter().chain(&change.changed);
         let all = all.map(|(feeder, number, member)| (feeder, *number, member));
-        ledger.enrol(all, change.version)?;
+        let came = change.new.iter().map(|(.., member)| &member.meter);
+        let came: Vec<_> = came.chain(&change.back).cloned().collect();
+        ledger.enrol(all, change.version, (change.page, &came, &change.left))?;
         self.version = change.version;
+        let present = self.present.entry(change.page).or_default();
+        present.retain(|meter| !change.left.contains(meter));
+        present.extend(came);
         for (feeder, number, member) in change.changed {
             if let Some(members) = self.feeders.get_mut(&feeder) {
                 members.change(number, member.capacity, member.billing);

@@ -12,7 +12,8 @@ use wire::{Ask, Message, Opened, Reason, RosterPage, Topic, Topics};
 use crate::answers::{Answers, Outgoing};
 use crate::keys::Folder;
 use crate::pages::{Waiting, say_refused};
-use crate::{HolderError, metrics};
+use crate::roster::Change;
+use crate::{HolderError, approvals, metrics};
 
 /// Runs a holder until `stop` fires.
 ///
@@ -164,8 +165,11 @@ impl Holder {
 
     fn countersign(&mut self, page: &RosterPage) -> Result<Vec<Outgoing>, HolderError> {
         // Where a person decides, what is new waits for that.
-        let automatic = self.automatic;
-        match self.answers.countersign(page, |_| automatic)? {
+        let (automatic, folder) = (self.automatic, self.folder.path());
+        let is_approved = |page: &RosterPage, change: &Change| {
+            automatic || approvals::is_approved(folder, page, change)
+        };
+        match self.answers.countersign(page, is_approved)? {
             Ok(signed) => Ok(vec![signed]),
             Err(reason) => {
                 say_refused(page.page, reason);

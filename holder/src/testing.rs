@@ -69,7 +69,7 @@ impl World {
         }
         let page = world.page(1);
         for holder in &mut world.holders {
-            holder.countersign(&page, |_| true).unwrap().unwrap();
+            holder.countersign(&page, |_, _| true).unwrap().unwrap();
         }
         world
     }

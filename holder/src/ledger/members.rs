@@ -2,9 +2,9 @@
 
 use redb::{Error, ReadableDatabase as _, ReadableTable as _};
 use service::trust::Member;
-use wire::{CapacityClass, FeederId, MaskKey, VerifyingKey};
+use wire::{CapacityClass, FeederId, IdError, MaskKey, MeterId, VerifyingKey};
 
-use super::tables::{BOUNDS, MEMBERS};
+use super::tables::{BOUNDS, MEMBERS, PRESENT};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the roster that a page was taken of.
@@ -45,11 +45,31 @@ impl Ledger {
         self.at(read)
     }
 
-    /// Writes meters down, each new or with another capacity than before, of this version of the roster.
+    /// Who is in which page of the roster, to `take`.
+    pub(crate) fn present(&self, mut take: impl FnMut(u16, MeterId)) -> Result<(), LedgerError> {
+        let mut read = || -> Result<(), Error> {
+            for row in self.database.begin_read()?.open_table(PRESENT)?.iter()? {
+                let (key, _) = row?;
+                let (page, meter) = key.value();
+                let meter = meter.parse();
+                take(
+                    page,
+                    meter.map_err(|error: IdError| Error::Corrupted(error.to_string()))?,
+                );
+            }
+            Ok(())
+        };
+        let read = read();
+        self.at(read)
+    }
+
+    /// Writes meters down, each new or with another capacity than before, of this version of the roster; and who came to a page of it,
+    /// and who left.
     pub(crate) fn enrol<'a>(
         &mut self,
         members: impl Iterator<Item = (&'a FeederId, u32, &'a Member)>,
         version: u64,
+        (page, came, left): (u16, &[MeterId], &[MeterId]),
     ) -> Result<(), LedgerError> {
         let write = || -> Result<(), Error> {
             let changes = self.database.begin_write()?;
@@ -65,6 +85,13 @@ impl Ledger {
                         member.gateway.as_str(),
                     );
                     table.insert((feeder.as_str(), number), row)?;
+                }
+                let mut present = changes.open_table(PRESENT)?;
+                for meter in left {
+                    present.remove((page, meter.as_str()))?;
+                }
+                for meter in came {
+                    present.insert((page, meter.as_str()), ())?;
                 }
                 changes.open_table(BOUNDS)?.insert(VERSION, version)?;
             }

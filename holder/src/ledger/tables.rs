@@ -38,6 +38,9 @@ type MemberRow = (
     &'static str,
 );
 
+/// Page of the roster and meter, of those that are in it now.
+pub(super) const PRESENT: TableDefinition<(u16, &str), ()> = TableDefinition::new("present");
+
 /// By number: fingerprint of the public key, mask key, first window, length of the public key.
 pub(super) const EPOCHS: TableDefinition<u32, EpochRow> = TableDefinition::new("epochs");
 type EpochRow = (&'static [u8; 32], &'static [u8; 32], u64, u32);

@@ -5,7 +5,7 @@ use crate::testing::{FEEDERS, World};
 fn countersigned(world: &mut World, mut page: RosterPage, holders: &[usize]) -> RosterPage {
     for holder in holders {
         let (_, bytes) = world.holders[*holder]
-            .countersign(&page, |_| true)
+            .countersign(&page, |_, _| true)
             .unwrap()
             .unwrap();
         let signed = wire::decode_shared::<Countersignature>(&bytes, 1 << 10).unwrap();
@@ -78,13 +78,13 @@ fn a_page_that_came_before_the_plan_is_taken_once_that_is_there() {
 fn what_nobody_approved_is_not_countersigned_and_what_is_known_is_again() {
     let mut world = World::new((2, 3, 4), 8);
     let page = larger(&world);
-    let refused = world.holders[0].countersign(&page, |_| false).unwrap();
+    let refused = world.holders[0].countersign(&page, |_, _| false).unwrap();
     assert_eq!(refused, Err(Reason::NotReady));
     assert!(!knows(&world, 0));
     let known = world.page(2);
     let mut sign = || {
         world.holders[0]
-            .countersign(&known, |_| false)
+            .countersign(&known, |_, _| false)
             .unwrap()
             .unwrap()
     };
@@ -105,7 +105,7 @@ fn a_number_that_a_holder_countersigned_is_never_another_meters() {
     }
     other.version = 3;
     other.entries.sort_by(|a, b| a.meter.cmp(&b.meter));
-    let refused = world.holders[0].countersign(&other, |_| true).unwrap();
+    let refused = world.holders[0].countersign(&other, |_, _| true).unwrap();
     assert_eq!(refused, Err(Reason::Conflict));
     // Not even where the others let it through.
     let other = countersigned(&mut world, other, &[1, 2, 3]);
@@ -121,7 +121,7 @@ fn a_holder_countersigns_nothing_under_terms_that_it_has_no_part_of() {
     let digest = world.terms.digest();
     world.holders[0].parts.remove(&digest);
     let page = world.page(2);
-    let refused = world.holders[0].countersign(&page, |_| true).unwrap();
+    let refused = world.holders[0].countersign(&page, |_, _| true).unwrap();
     assert_eq!(refused, Err(Reason::UnknownTerms));
     let sum = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
     assert!(world.consents(&sum, &[0]).is_empty());

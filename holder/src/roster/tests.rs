@@ -46,13 +46,13 @@ fn a_number_and_its_keys_are_a_meters_for_good_also_after_it_left_and_over_a_res
     let change = roster.compare(&first).unwrap();
     let grown = roster.take(change, &mut ledger).unwrap();
     assert_eq!(grown, ["a", "b"].map(|feeder| feeder.parse().unwrap()));
-    // Who left is known, and a later version may say less.
-    assert!(
-        roster
-            .compare(&page(2, &[("m-1", "a", 0, 1)]))
-            .unwrap()
-            .is_known()
-    );
+    // Who left is known, and has left.
+    let change = roster.compare(&page(2, &[("m-1", "a", 0, 1)])).unwrap();
+    assert_eq!(change.moved()[1].len(), 2);
+    roster.take(change, &mut ledger).unwrap();
+    let again = roster.compare(&page(3, &[("m-1", "a", 0, 1), ("m-2", "a", 3, 2)]));
+    let back: Vec<_> = again.unwrap().moved()[0].to_vec();
+    assert_eq!(back, ["m-2".parse().unwrap()]);
     let check = |roster: &OwnRoster| {
         for (what, row) in [
             ("another meter", ("m-4", "a", 3, 4)),
