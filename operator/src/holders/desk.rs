@@ -35,6 +35,8 @@ pub(crate) struct HolderDesk {
     ready: VecDeque<Job>,
     /// To be published.
     questions: Vec<Outgoing>,
+    /// Those of the sum that was asked about last.
+    last_terms: Option<Arc<Terms>>,
     /// Who did not answer lately, by name.
     away: BTreeMap<HolderId, Instant>,
 }
@@ -51,6 +53,7 @@ impl HolderDesk {
             waiting: BTreeMap::new(),
             ready: VecDeque::new(),
             questions: Vec::new(),
+            last_terms: None,
             away: BTreeMap::new(),
         }
     }
@@ -66,6 +69,7 @@ impl HolderDesk {
             service::warn_limited!(reason = Reason::Overloaded; "too many sums wait for holders: this one comes again from analytics");
             return;
         }
+        self.last_terms = Some(gathering.terms.clone());
         self.question(gathering, now);
         metrics::holders_waiting(self.waiting.len());
     }

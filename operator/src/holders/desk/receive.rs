@@ -112,11 +112,16 @@ impl HolderDesk {
         if holder != named {
             return Err(Reason::WrongTopic);
         }
-        let Some((gathering, _)) = self.waiting.get(subject) else {
+        let waiting = self.waiting.get(subject).map(|(gathering, _)| gathering);
+        // An answer that comes when the sum has left shows that the holder is there.
+        let terms = waiting.map(|gathering| &gathering.terms);
+        let Some(terms) = terms.or(self.last_terms.as_ref()) else {
             return Ok(None);
         };
-        let place = gathering.terms.place(holder);
-        let place = place.ok_or(Reason::UnknownHolder)?;
-        Ok(Some((place, gathering.terms.clone())))
+        match terms.place(holder) {
+            Some(place) => Ok(Some((place, terms.clone()))),
+            None if waiting.is_none() => Ok(None),
+            None => Err(Reason::UnknownHolder),
+        }
     }
 }

@@ -219,6 +219,22 @@ fn a_holder_that_is_away_is_not_asked_again_and_one_that_comes_back_is() {
 }
 
 #[test]
+fn a_holder_that_answers_too_late_is_there_all_the_same() {
+    let mut scene = Scene::new(3, 4);
+    scene.desk.ask(scene.needed(None), scene.now);
+    let late = scene.question();
+    scene.now += Duration::from_secs(60);
+    scene.desk.tick(scene.now);
+    let ask = scene.question();
+    scene.answer(&ask, None, None);
+    assert!(scene.desk.has_ready());
+    let before = scene.desk.away.len();
+    scene.answer(&late, None, None);
+    assert!(scene.desk.away.len() < before || before == 0);
+    assert!(scene.desk.away.is_empty());
+}
+
+#[test]
 fn what_was_not_asked_for_or_signed_by_another_counts_for_nothing() {
     let mut scene = Scene::new(3, 4);
     scene.desk.ask(scene.needed(None), scene.now);
