@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use masks::{Label, PadKey, Parties};
-use packed::RING;
 use packed::layout::{Encoding, LayoutError};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -17,7 +16,6 @@ use service::failpoint;
 use service::trust::{HeldPlan, MinMeters};
 use wire::{
     DeploymentId, EpochPlan, FeederPlan, GatewayId, Grid, Plan, Report, Salt, Topics, UnixMillis,
-    WindowStart,
 };
 
 use crate::batch::Batch;
@@ -170,26 +168,6 @@ impl Sealer {
         })
     }
 
-    /// Adds the operator's mask and those of the holders' streams.
-    fn mask(
-        &self,
-        epoch: &Epoch,
-        batch: &Batch,
-        label: &Label<'_>,
-        plaintext: &mut [u64],
-    ) -> Result<(), SealError> {
-        let pad = epoch.pad_key(&self.origin, batch.meter)?;
-        if !failpoint::sabotaged("masks") {
-            pad.add(label, RING.modulus, plaintext);
-        }
-        match self.streams_of(batch.window)? {
-            Some(streams) if !failpoint::sabotaged("holders") => {
-                streams.add(&self.origin, batch.meter, label, plaintext)
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn member(&self, index: usize) -> Result<&Member, SealError> {
         let member = self.origin.members.get(index);
         member.ok_or_else(|| SealError::Plan(format!("the fleet has no meter {index}")))
@@ -222,16 +200,6 @@ impl Sealer {
             epochs.find(|epoch| epoch.plan.epoch == governing.epoch)
         });
         Ok((setting, epoch.ok_or(SealError::NoEpoch(batch.window))?))
-    }
-
-    /// The holders' streams of a window.
-    fn streams_of(&self, window: WindowStart) -> Result<Option<&Streams>, SealError> {
-        let streams = self.streams.iter().rfind(|streams| streams.from <= window);
-        // Whoever pins holders seals nothing without them, whatever the plan says of the window.
-        match streams.is_none() && self.origin.pins_holders {
-            true => Err(SealError::NoHolders(window)),
-            false => Ok(streams),
-        }
     }
 
     /// Whether the plan asks for another report than `sealed`: other keys, or another scale.

@@ -24,6 +24,9 @@
 //! # }
 //! ```
 
+mod holders;
+mod operator;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -38,11 +41,13 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use wire::AnalyticsId;
 
+use self::operator::{Operator, start_operator};
 use crate::Interrupted;
 use crate::holders::Group;
 use crate::network::{self, Network};
 use crate::runtimes::On;
 use crate::watch::Seen;
+use holders::Holder;
 
 /// How often a service that ended is looked for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -60,19 +65,6 @@ pub struct Stack {
     settings: Settings,
     sender: mpsc::UnboundedSender<Seen>,
     seen: mpsc::UnboundedReceiver<Seen>,
-}
-
-/// The operator, which can be stopped and started again alone.
-struct Operator {
-    stop: StopHandle,
-    task: JoinHandle<Result<(), operator::OperatorError>>,
-}
-
-/// A holder of mask keys, the same.
-struct Holder {
-    settings: Settings,
-    stop: StopHandle,
-    task: JoinHandle<Result<(), holder::HolderError>>,
 }
 
 /// Analytics, which can be stopped and started again alone.
@@ -142,51 +134,6 @@ impl Stack {
             stack.start_holder(own);
         }
         Ok(stack)
-    }
-
-    /// Starts a holder with its own settings.
-    pub fn start_holder(&mut self, settings: Settings) {
-        let clock = self.on.clock.clone();
-        let (stop, stopped) = Stop::manual();
-        let own = settings.clone();
-        let run = async move { holder::run(&own, clock, stopped).await };
-        let task = self.on.operator.spawn(run);
-        self.holders.push(Holder {
-            settings,
-            stop,
-            task,
-        });
-    }
-
-    /// Stops all holders, as SIGTERM does, and returns the settings of each.
-    ///
-    /// # Errors
-    /// The first that failed.
-    pub async fn stop_holders(&mut self) -> Result<Vec<Settings>> {
-        let mut stopped = Vec::new();
-        for Holder {
-            settings,
-            stop,
-            task,
-        } in std::mem::take(&mut self.holders)
-        {
-            stop.stop();
-            task.await?.context("a holder")?;
-            stopped.push(settings);
-        }
-        Ok(stopped)
-    }
-
-    /// Stops the operator, and starts it again with what `change` makes of its settings.
-    ///
-    /// # Errors
-    /// Where it failed.
-    pub async fn restart_operator(&mut self, change: impl FnOnce(&mut Settings)) -> Result<()> {
-        self.operator.stop.stop();
-        (&mut self.operator.task).await?.context("the operator")?;
-        change(&mut self.settings);
-        self.operator = start_operator(&self.settings, &self.on, &self.sender);
-        Ok(())
     }
 
     /// Starts analytics again, after [`Stack::stop_analytics`], or another one beside it.
@@ -293,18 +240,6 @@ impl Stack {
         self.stop_holders().await?;
         (&mut self.broker).await?.context("the broker")?;
         Ok(())
-    }
-}
-
-fn start_operator(settings: &Settings, on: &On, seen: &mpsc::UnboundedSender<Seen>) -> Operator {
-    let own = settings.clone();
-    let clock = on.clock.clone();
-    let (stop, stopped) = Stop::manual();
-    let observer = relay(seen, Seen::Operator);
-    let run = async move { operator::run(&own, clock, stopped, Some(observer)).await };
-    Operator {
-        task: on.operator.spawn(run),
-        stop,
     }
 }
 

@@ -6,7 +6,10 @@ use masks::{Label, PadKey, Parties};
 use packed::RING;
 use wire::{MaskKey, Terms, WindowStart};
 
-use super::{Origin, SealError};
+use service::failpoint;
+
+use super::{Epoch, Origin, SealError, Sealer};
+use crate::batch::Batch;
 
 /// The streams of one agreement.
 #[derive(Debug)]
@@ -72,5 +75,37 @@ impl Streams {
         let generation = self.generation;
         PadKey::agree(&member.mask, &key.0, &parties)
             .map_err(|source| SealError::WeakStreamKey { generation, source })
+    }
+}
+
+impl Sealer {
+    /// Adds the operator's mask and those of the holders' streams.
+    pub(super) fn mask(
+        &self,
+        epoch: &Epoch,
+        batch: &Batch,
+        label: &Label<'_>,
+        plaintext: &mut [u64],
+    ) -> Result<(), SealError> {
+        let pad = epoch.pad_key(&self.origin, batch.meter)?;
+        if !failpoint::sabotaged("masks") {
+            pad.add(label, RING.modulus, plaintext);
+        }
+        match self.streams_of(batch.window)? {
+            Some(streams) if !failpoint::sabotaged("holders") => {
+                streams.add(&self.origin, batch.meter, label, plaintext)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The holders' streams of a window.
+    fn streams_of(&self, window: WindowStart) -> Result<Option<&Streams>, SealError> {
+        let streams = self.streams.iter().rfind(|streams| streams.from <= window);
+        // Whoever pins holders seals nothing without them, whatever the plan says of the window.
+        match streams.is_none() && self.origin.pins_holders {
+            true => Err(SealError::NoHolders(window)),
+            false => Ok(streams),
+        }
     }
 }

@@ -4,6 +4,7 @@
     reason = "the tests play the operator"
 )]
 
+use packed::RING;
 use std::collections::HashSet;
 
 use masks::MaskSecret;

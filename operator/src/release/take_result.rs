@@ -164,3 +164,9 @@ pub(crate) enum TakeResult {
     /// It could not be made durable. Analytics gets no answer and sends it again.
     Deferred,
 }
+
+impl From<Needed> for TakeResult {
+    fn from(needed: Needed) -> Self {
+        Self::NeedsHolders(Box::new(needed))
+    }
+}

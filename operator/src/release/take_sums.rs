@@ -188,9 +188,7 @@ impl SumTaker {
                             index,
                         }));
                     }
-                    Ok(Err(needed)) => {
-                        return Considered::Done(TakeResult::NeedsHolders(Box::new(needed)));
-                    }
+                    Ok(Err(needed)) => return Considered::Done(needed.into()),
                     Err(reason) => reason,
                 }
             }
