@@ -22,6 +22,7 @@ use crate::roster::Change;
 #[derive(Debug, Subcommand)]
 pub enum ApprovalCommand {
     /// Show the pages of the roster that wait for this holder: who is new, different, back or gone
+    #[command(after_help = "Examples:\n  holder pending --set holder.id=association")]
     Pending,
     /// Countersign a page just as `holder pending` showed it
     #[command(
