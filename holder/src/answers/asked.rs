@@ -5,6 +5,7 @@ use service::sums;
 use wire::{Ask, Consent, Detached, Digest, EpochPlan, FeederId, HolderId, Plan, Reason, Sum};
 
 use super::Answers;
+use crate::keys::Part;
 use crate::ledger::Consented;
 use crate::pads::Masked;
 use crate::roster::OwnRoster;
@@ -117,7 +118,18 @@ impl Answers {
     /// Whether this holder has its part of the terms, and answers for the window under them.
     fn check_terms(&self, terms: &Digest, sum: &Sum) -> Result<(), Reason> {
         let part = self.parts.get(terms).ok_or(Reason::UnknownTerms)?;
-        match part.closed.is_some_and(|closed| closed.from <= sum.window) {
+        if part.closed.is_some_and(|closed| closed.from <= sum.window) {
+            return Err(Reason::WindowClosed);
+        }
+        // Whatever else this holder signed beside what it closed, or to follow that, holds as little: it let one agreement follow.
+        let rules_out = |other: &Part| {
+            let Some(closed) = other.closed.filter(|closed| closed.from <= sum.window) else {
+                return false;
+            };
+            let (ours, theirs) = (part.terms.generation, other.terms.generation);
+            ours <= theirs || (ours == theirs + 1 && *terms != closed.next)
+        };
+        match self.parts.values().any(rules_out) {
             true => Err(Reason::WindowClosed),
             false => Ok(()),
         }

@@ -23,7 +23,13 @@ use wire::SigningKey;
 /// Until everything has happened once. Wall time.
 const LIMIT: Duration = Duration::from_secs(120);
 
-const IDS: [&str; 3] = ["analytics-1", "gateway-1", "gateway-2"];
+const IDS: [&str; 5] = [
+    "analytics-1",
+    "gateway-1",
+    "gateway-2",
+    "holder-1",
+    "holder-2",
+];
 
 fn settings() -> Settings {
     let mut settings = Settings::defaults();
@@ -192,7 +198,9 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
         // A search for the meter that spoils a sum begins only if there is one, and only who is not enrolled is told why. The keys of an
         // evaluator, which asks for comparisons, take half a minute to make.
         .filter(|rule| {
-            if (rule.act, rule.pattern.as_str()) == (Act::Publish, "evaluator/comparison") {
+            if (rule.act, rule.pattern.as_str()) == (Act::Publish, "evaluator/comparison")
+                || is_for_holders(rule)
+            {
                 return false;
             }
             let by_refusal = rule.role == "operator" && rule.pattern.ends_with("/enrol/answer");
@@ -202,16 +210,7 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
             !by_refusal && (!by_search || !is_searched())
         })
         .collect();
-    let end = Instant::now() + LIMIT;
-    loop {
-        let used = used(&settings, &recorder.done()).unwrap();
-        if used.is_superset(&expected) {
-            break;
-        }
-        let unused: Vec<_> = expected.difference(&used).collect();
-        assert!(Instant::now() < end, "nobody makes use of {unused:#?}");
-        sleep(Duration::from_millis(50)).await;
-    }
+    all_used(&settings, &recorder, &expected).await;
 }
 
 /// Starts the operator, analytics and a gateway, each with its own settings.
@@ -318,4 +317,60 @@ fn doctor_may_subscribe_to_what_it_tries() {
             );
         }
     }
+}
+
+/// What the operator asks holders of mask keys for.
+fn is_for_holders(rule: &Rule) -> bool {
+    let asked = ["holders/ask", "roster/+/proposed"];
+    rule.act == Act::Publish && asked.contains(&rule.pattern.as_str())
+}
+
+async fn all_used(settings: &Settings, recorder: &Recorder, expected: &BTreeSet<Rule>) {
+    let end = Instant::now() + LIMIT;
+    loop {
+        let used = used(settings, &recorder.done()).unwrap();
+        if used.is_superset(expected) {
+            break;
+        }
+        let unused: Vec<_> = expected.difference(&used).collect();
+        assert!(Instant::now() < end, "nobody makes use of {unused:#?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Where there are holders, there are neither bills nor comparisons.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rules_of_holders_allow_what_they_and_the_operator_do_and_nothing_more() {
+    let state = tempfile::tempdir().unwrap();
+    let mut settings = settings();
+    settings.plan.over_rating.clear();
+    settings.plan.tariffs.clear();
+    settings.meter.billing.clear();
+    settings.publish.recipients.clear();
+    settings.deployment.state_dir = state.path().to_owned();
+    settings.operator.totals_file = state.path().join("totals.jsonl");
+    settings.operator.bills_file = state.path().join("bills.jsonl");
+    let (_keep, stop) = Stop::manual();
+    let broker = broker::bind(&settings).await.unwrap();
+    let recorder = Recorder::start(broker.address()).await;
+    settings.mqtt.address = recorder.address().to_string();
+    tokio::spawn(broker.run(stop.clone()));
+    let group: harness::holders::Group = "2of2".parse().unwrap();
+    for own in group.set_up(&mut settings, state.path()).unwrap() {
+        let stop = stop.clone();
+        tokio::spawn(async move { holder::run(&own, SystemClock::shared(), stop).await });
+    }
+    let own = (settings.clone(), stop.clone());
+    tokio::spawn(async move { operator::run(&own.0, SystemClock::shared(), own.1, None).await });
+    let own = (settings.clone(), stop.clone());
+    tokio::spawn(async move { analytics::run(&own.0, SystemClock::shared(), own.1, None).await });
+    let mut own = settings.clone();
+    (own.meter.meters, own.meter.feeders) = (12, 1);
+    tokio::spawn(async move { meter::run(&own, SystemClock::shared(), stop, None).await });
+
+    let of_operator = rules(&settings, "operator")
+        .into_iter()
+        .filter(is_for_holders);
+    let expected = rules(&settings, "holder").into_iter().chain(of_operator);
+    all_used(&settings, &recorder, &expected.collect()).await;
 }

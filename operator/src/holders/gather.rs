@@ -33,6 +33,8 @@ pub(crate) struct Gathering {
     cover: Option<Cover>,
     /// Two covers differed: everybody is asked for every stream.
     is_disputed: bool,
+    /// Who was asked last.
+    asked: HolderSet,
     answers: BTreeMap<Group, Zeroizing<Vec<u64>>>,
     /// What holders signed, once they are disputed.
     signed: BTreeMap<Group, Bytes>,
@@ -63,6 +65,7 @@ impl Gathering {
             step,
             cover: None,
             is_disputed: false,
+            asked: HolderSet::default(),
             answers: BTreeMap::new(),
             signed: BTreeMap::new(),
             consents: BTreeMap::new(),
@@ -93,6 +96,7 @@ impl Gathering {
     /// The question to the holders that are `there`; `None` where they are too few.
     pub(crate) fn question(&mut self, there: HolderSet) -> Option<Ask> {
         let there = HolderSet::of(there.iter().filter(|place| !self.refused.contains(*place)));
+        self.asked = there;
         let groups = match self.step {
             Step::Consent => Vec::new(),
             _ if self.is_disputed => Cover::each(&self.terms, there),
@@ -134,17 +138,21 @@ impl Gathering {
             Step::Payload => self.lengths.payload,
             Step::Consent => return false,
         };
-        let is_asked = self.is_disputed
-            || (self.cover.as_ref()).is_some_and(|cover| cover.groups().contains(&group));
+        let is_asked = match (&self.cover, self.is_disputed) {
+            (_, true) => Cover::each(&self.terms, self.asked).contains(&group),
+            (Some(cover), false) => cover.groups().contains(&group),
+            (None, false) => false,
+        };
         let fits = words.len() == expected && words.iter().all(|word| *word < RING.modulus);
         if step != self.step || !is_asked || !fits {
             return false;
         }
-        self.answers.insert(group, Zeroizing::new(words.to_vec()));
+        // The first answer stands: whoever gives another contradicts itself.
+        let before = (self.answers.entry(group)).or_insert_with(|| Zeroizing::new(words.to_vec()));
         if self.is_disputed {
-            self.signed.insert(group, message.clone());
+            self.signed.entry(group).or_insert_with(|| message.clone());
         }
-        true
+        **before == *words
     }
 
     /// Takes a consent, with its signed bytes. `false` if it is to something else, or of somebody who said otherwise before.
@@ -216,11 +224,22 @@ impl Gathering {
         Evidence::new(self.subject, self.step, &self.sum, &answers)
     }
 
+    /// Whether so many refuse for good that the others are too few.
+    pub(crate) fn is_refused(&self) -> bool {
+        let left = self.terms.holders.len() - self.refused.len();
+        self.step == Step::Consent && left < usize::from(self.terms.consents)
+    }
+
     /// Who has been asked and said nothing.
     pub(crate) fn silent(&self) -> HolderSet {
         let all = 0..self.terms.holders.len();
         match self.step {
-            Step::Consent => HolderSet::of(all.filter(|place| !self.consents.contains_key(place))),
+            Step::Consent => {
+                let is_silent = |place: &usize| {
+                    !self.consents.contains_key(place) && !self.refused.contains(*place)
+                };
+                HolderSet::of(all.filter(is_silent))
+            }
             _ => {
                 let asked = match (&self.cover, self.is_disputed) {
                     (Some(cover), false) => cover.groups(),

@@ -60,6 +60,12 @@ impl HolderDesk {
                 if answer.step == gathering.step() && reason.is_final() {
                     let places = gathering.refused.iter().chain([place]);
                     gathering.refused = HolderSet::of(places);
+                    if gathering.is_refused() {
+                        // Analytics sends it again, and it is asked about again: a holder may have learnt more by then.
+                        self.waiting.remove(&subject);
+                        metrics::holders_waiting(self.waiting.len());
+                        return Ok(None);
+                    }
                 }
             }
         }

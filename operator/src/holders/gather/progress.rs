@@ -70,18 +70,16 @@ impl Gathering {
     }
 
     fn disputed(&self) -> Progress {
-        let answered = HolderSet::of(self.answers.keys().map(|group| usize::from(group.holder)));
-        let expected = Cover::each(&self.terms, answered);
-        let is_covered = Cover::of(&self.terms, answered).is_some();
-        if !is_covered
-            || expected
-                .iter()
-                .any(|group| !self.answers.contains_key(group))
-        {
+        // Whoever is silent is not asked the next time; until then its answer may be the one that shows another to be wrong.
+        let expected = Cover::each(&self.terms, self.asked);
+        let is_covered = Cover::of(&self.terms, self.asked).is_some();
+        let is_there = |group: &Group| self.answers.contains_key(group);
+        if !is_covered || !expected.iter().all(is_there) {
             return Progress::Waits;
         }
         let answers = self.answers.iter();
         let answers = answers
+            .filter(|(group, _)| self.asked.contains(usize::from(group.holder)))
             .map(|(group, words)| (*group, words.to_vec()))
             .collect();
         let judged = dispute::judge(&self.terms, &answers);
