@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use service::files::{self, PRIVATE, private_folder};
+use service::trust::Member;
 use service::{Chain, Settings};
 use wire::{Digest, FeederId, GatewayId, MeterId, RosterPage};
 
@@ -71,6 +72,8 @@ struct Meter {
     feeder: FeederId,
     capacity_w: u64,
     billing: bool,
+    /// The start of the SHA-256 of what it signs with and its mask key.
+    keys: String,
 }
 
 impl ApprovalCommand {
@@ -127,6 +130,7 @@ fn keep(file: &Path, page: &RosterPage, change: &Change) -> Result<(), ApprovalE
             feeder: feeder.clone(),
             capacity_w: member.capacity.watts().0,
             billing: member.billing,
+            keys: fingerprint(member),
         });
         meters.collect::<Vec<_>>()
     });
@@ -224,12 +228,22 @@ fn show(waiting: &[Pending]) -> Result<String, ApprovalError> {
     Ok(text)
 }
 
+/// What a person can compare with what whoever installed the meter knows of its keys.
+fn fingerprint(member: &Member) -> String {
+    let keys = [member.key.as_bytes(), member.mask_key.as_bytes()].map(<[u8; 32]>::as_slice);
+    let digest = Digest::of(&keys.concat()).to_string();
+    digest[..16].to_owned()
+}
+
 /// By gateway: whoever approves knows these.
 fn show_meters(text: &mut String, what: &str, meters: &[Meter]) {
     let mut of_gateway: BTreeMap<(&GatewayId, &FeederId), Vec<String>> = BTreeMap::new();
     for meter in meters {
         let billed = if meter.billing { ", billed" } else { "" };
-        let line = format!("{} ({} W{billed})", meter.meter, meter.capacity_w);
+        let line = format!(
+            "{} ({} W{billed}, keys {})",
+            meter.meter, meter.capacity_w, meter.keys
+        );
         let of = of_gateway
             .entry((&meter.gateway, &meter.feeder))
             .or_default();

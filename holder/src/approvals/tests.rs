@@ -44,7 +44,7 @@ fn a_page_waits_until_a_person_approves_just_what_was_shown_and_so_does_one_that
     assert!(!decide(&first));
     let shown = show(&waiting(folder).unwrap()).unwrap();
     assert!(
-        shown.contains("new: 3 meters of gateway gateway-1 on feeder-1: meter-1 (5000 W)"),
+        shown.contains("new: 3 meters of gateway gateway-1 on feeder-1: meter-1 (5000 W, keys "),
         "{shown}"
     );
     let digest = first.entries_digest();

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use service::Settings;
 use service::cli;
 use service::config::PinnedHolder;
-use wire::{DeploymentId, Message as _, UnixSeconds, WindowStart};
+use wire::{DeploymentId, Digest, Message as _, UnixSeconds, WindowStart};
 
 use super::deal::{self, Dealt};
 use super::error::SetupError;
@@ -69,6 +69,12 @@ pub enum SetupCommand {
         /// The deals and acceptances of all its holders
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Close for terms with just this digest, which the command says without it; nothing is closed then
+        #[arg(long, value_name = "DIGEST")]
+        approve: Option<Digest>,
+        /// Close for numbers with which fewer holders than the threshold can tell a single reading
+        #[arg(long)]
+        weak: bool,
         /// Where the signed closing goes; `ID.closing` in the working directory unless given
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -154,11 +160,20 @@ impl SetupCommand {
             Self::Close {
                 proposal,
                 files,
+                approve,
+                weak,
                 output,
             } => {
-                let (_, dealt, sent) = read(&proposal, &files, deployment)?;
+                let (proposed, dealt, sent) = read(&proposal, &files, deployment)?;
+                proposed.check_strength(weak)?;
+                let (told, digest) = (proposed.told(), dealt.terms.digest());
+                if approve != Some(digest) {
+                    return Ok(format!(
+                        "{told}nothing is closed yet: compare these holders by another way, then add --approve {digest}\n"
+                    ));
+                }
                 let signed = agree::close(&dealt, &sent.acceptances, &Folder::open(settings)?)?;
-                hand_over(settings, (output, "closing"), &signed, "")
+                hand_over(settings, (output, "closing"), &signed, &told)
             }
             Self::Assemble {
                 proposal,
