@@ -97,8 +97,11 @@ fn four_holders_agree_replace_one_and_see_what_they_agreed_on() {
     })
     .unwrap();
     let all = format!("{deals} a.acceptance2 b.acceptance2 c.acceptance2 e.acceptance2");
+    let told = run(&dir, &second[0], &format!("close second.proposal {all}")).unwrap();
+    let (_, digest) = told.trim().rsplit_once(' ').unwrap();
+    assert!(told.contains("nothing is closed yet"), "{told}");
     each(&dir, &of(&["a", "b", "c"]), |id| {
-        format!("close second.proposal {all} --output {id}.closing")
+        format!("close second.proposal {all} --approve {digest} --output {id}.closing")
     })
     .unwrap();
     let line = format!(
