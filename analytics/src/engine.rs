@@ -3,7 +3,7 @@
 //! It is plain synchronous code without a clock or a socket, so a test drives it step by step. Nothing it produces may
 //! leave the process before [`Engine::commit`] returned it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,6 @@ use crate::windows::{Due, Enrolled, Looking, Restored, Windows};
 
 mod answers;
 mod bills;
-mod cadence;
 mod divide;
 mod effects;
 mod fold;
@@ -54,7 +53,6 @@ pub struct Engine<S> {
     /// The releases that await the operator's receipt. Their bytes are in the store.
     unsettled: BTreeMap<SumKey, Unsettled>,
     bills: bills::Bills,
-    cadence: cadence::Cadence,
     /// Milliseconds of reach, when that was last said.
     active_ms: u64,
     /// The leases that it works under; none with a store of its own.
@@ -99,7 +97,6 @@ impl<S: Store> Engine<S> {
         };
         Self {
             bills: bills::Bills::default(),
-            cadence: cadence::Cadence::default(),
             identity,
             format,
             windows: Windows::new(format, rules),
@@ -232,22 +229,14 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// [`StoreError`]; nothing is lost, the same commit is tried again at the next call.
     pub fn commit(&mut self) -> Result<Effects, StoreError> {
-        self.windows.wait_with(HashSet::new());
-        self.write()
-    }
-
-    /// Commits all but the feeders that wait.
-    fn write(&mut self) -> Result<Effects, StoreError> {
         let mut transaction = self.windows.transaction();
-        transaction.bills = self.bills.changes(|feeder| self.windows.waits(feeder));
+        transaction.bills = self.bills.changes();
         transaction.leases = self.leased(&transaction);
         let mut releases = transaction.releases.clone();
         let mut lost = Vec::new();
         if !transaction.is_empty() {
             failpoint::hit("analytics.before_commit");
-            metrics::committing(transaction.contributors.len());
             let started = Instant::now();
-            self.cadence.begin();
             lost = self.store.commit(&transaction)?;
             metrics::committed(started.elapsed());
             failpoint::hit("analytics.after_commit");
@@ -257,11 +246,10 @@ impl<S: Store> Engine<S> {
         self.let_go(&strays);
         releases.retain(|release| self.holds(self.shard(&release.key.feeder)));
         self.windows.committed();
-        self.bills.committed(|feeder| self.windows.waits(feeder));
-        self.cadence.done(|feeder| self.windows.waits(feeder));
+        self.bills.committed();
         metrics::unsettled(self.unsettled.len());
         metrics::store_bytes(self.store.bytes());
-        let mut effects = self.ready.take(|feeder| self.windows.waits(feeder));
+        let mut effects = std::mem::take(&mut self.ready);
         trace::committed(&self.identity.deployment, &effects.folded);
         for release in &releases {
             trace::released(&self.identity.deployment, &release.key, &release.digest);
@@ -270,7 +258,7 @@ impl<S: Store> Engine<S> {
         effects
             .outgoing
             .extend(bills.into_iter().map(|(_, bill)| bill));
-        self.receipts(&mut effects);
+        effects.outgoing.extend(self.receipts());
         let releases = releases.into_iter();
         let accepted = releases.filter(|release| self.owns(&release.key.feeder));
         effects

@@ -9,7 +9,7 @@ pub mod shards;
 use metrics::{counter, gauge, histogram};
 use service::{telemetry::register, warn_limited};
 use std::time::Duration;
-use wire::{FeederId, Part, Reason, UnixMillis, UnixSeconds};
+use wire::{Part, Reason, Shard, UnixMillis, UnixSeconds};
 
 use handover::{HANDOVER_FEEDERS, HANDOVER_SUMS, HANDOVER_UNSETTLED, STRANDED};
 pub(crate) use handover::{handover, stranded};
@@ -222,7 +222,7 @@ pub(crate) fn committed(took: Duration) {
 
 /// Reports sealed at these times were committed at `now`. Clocks of gateways and analytics can disagree: no age is
 /// below 0.
-pub(crate) fn ages(sealed_at: &[(FeederId, UnixMillis)], now: UnixMillis) {
+pub(crate) fn ages(sealed_at: &[(Shard, UnixMillis)], now: UnixMillis) {
     if sealed_at.is_empty() {
         return;
     }

@@ -184,7 +184,6 @@ impl Windows {
             .feeders
             .iter()
             .filter(|(_, feeder)| feeder.is_at_rest(rules))
-            .filter(|(id, _)| !self.waits(id))
             // What they hold is looked at whenever another feeder of the area is due.
             .filter(|(id, _)| !self.in_areas.has(id));
         let leaving: Vec<FeederId> = resting.map(|(id, _)| id.clone()).take(over).collect();

@@ -57,31 +57,15 @@ impl Bills {
             .extend(periods.map(|period| (period, Sending::default())));
     }
 
-    /// What the next commit makes durable, but of feeders that wait.
-    pub(super) fn changes(
-        &self,
-        waits: impl Fn(&FeederId) -> bool,
-    ) -> Vec<(BillKey, Option<Vec<u8>>)> {
-        let changed = self.changed.iter().filter(|(key, _)| !waits(&key.feeder));
+    /// What the next commit makes durable.
+    pub(super) fn changes(&self) -> Vec<(BillKey, Option<Vec<u8>>)> {
+        let changed = self.changed.iter();
         let changed = changed.map(|(key, record)| (key.clone(), record.clone()));
         changed.collect()
     }
 
-    pub(super) fn committed(&mut self, waits: impl Fn(&FeederId) -> bool) {
-        self.changed.retain(|key, _| waits(&key.feeder));
-    }
-
-    /// Tells the feeders of which a bill is sent, or goes.
-    pub(super) fn more_than_reports(&self, tell: &mut dyn FnMut(&FeederId)) {
-        self.ready.iter().for_each(|(feeder, _)| tell(feeder));
-        let gone = self.changed.iter().filter(|(_, record)| record.is_none());
-        gone.for_each(|(key, _)| tell(&key.feeder));
-    }
-
-    /// Whether a group of the period is not written yet.
-    fn changes_in(&self, feeder: &FeederId, period: WindowStart) -> bool {
-        let of_period = |key: &BillKey| (&key.feeder, key.period) == (feeder, period);
-        self.changed.keys().any(of_period)
+    pub(super) fn committed(&mut self) {
+        self.changed.clear();
     }
 
     /// Forgets all of these feeders.

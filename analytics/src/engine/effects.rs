@@ -1,7 +1,7 @@
 //! Who the engine is, and what comes out of it.
 
 use bytes::Bytes;
-use wire::{AnalyticsId, DeploymentId, FeederId, Reason, SigningKey, Topics, UnixMillis};
+use wire::{AnalyticsId, DeploymentId, Reason, Shard, SigningKey, Topics, UnixMillis};
 
 use crate::store::SumKey;
 use crate::trace;
@@ -70,26 +70,12 @@ pub struct Effects {
     pub outgoing: Vec<Outgoing>,
     /// For observers.
     pub events: Vec<Event>,
-    /// When the reports of the commit were sealed, and the feeder each is of.
-    pub(crate) sealed_at: Vec<(FeederId, UnixMillis)>,
+    /// When the reports of the commit were sealed, and the shard each is of.
+    pub(crate) sealed_at: Vec<(Shard, UnixMillis)>,
     pub(super) folded: Vec<trace::Folded>,
 }
 
 impl Effects {
-    /// What is of feeders that wait stays here; the rest is returned.
-    pub(super) fn take(&mut self, waits: impl Fn(&FeederId) -> bool) -> Self {
-        let sealed_at = self.sealed_at.extract_if(.., |(feeder, _)| !waits(feeder));
-        let sealed_at = sealed_at.collect();
-        let folded = self.folded.extract_if(.., |folded| !waits(&folded.feeder));
-        let folded = folded.collect();
-        Self {
-            outgoing: std::mem::take(&mut self.outgoing),
-            events: std::mem::take(&mut self.events),
-            sealed_at,
-            folded,
-        }
-    }
-
     /// Whether nobody is to be told anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.outgoing.is_empty() && self.events.is_empty()

@@ -21,15 +21,34 @@ impl<S: Store> Engine<S> {
     /// folded and not answered, so that their gateways send them again.
     pub fn fold(&mut self, verdicts: Verdicts, active_ms: u64) -> Result<(), StoreError> {
         let started = Instant::now();
+        let mut folded = 0;
+        let mut duplicate = 0;
         let reports = verdicts.len();
-        let mut verdicts = verdicts.into_iter();
-        let folding = verdicts.try_for_each(|verdict| {
-            match verdict.and_then(|admitted| self.still_owned(admitted)) {
+        let mut folding = Ok(());
+        for verdict in verdicts {
+            let status = match verdict.and_then(|admitted| self.still_owned(admitted)) {
                 Ok(admitted) => self.fold_one(admitted, active_ms),
                 Err(refusal) => self.refuse(refusal, active_ms),
+            };
+            match status {
+                Ok(Some(Status::Folded)) => folded += 1,
+                Ok(Some(Status::Duplicate)) => duplicate += 1,
+                Ok(_) => {}
+                Err(error) => {
+                    folding = Err(error);
+                    break;
+                }
             }
-        });
+        }
         metrics::folding(started.elapsed(), reports);
+        for (count, event) in [
+            (folded, Event::Folded(folded)),
+            (duplicate, Event::Duplicate(duplicate)),
+        ] {
+            if count > 0 {
+                self.ready.events.push(event);
+            }
+        }
         folding
     }
 
@@ -50,8 +69,12 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Folds a report and answers it.
-    fn fold_one(&mut self, admitted: Admitted, active_ms: u64) -> Result<(), StoreError> {
+    /// Folds a report and answers it; returns the answer.
+    fn fold_one(
+        &mut self,
+        admitted: Admitted,
+        active_ms: u64,
+    ) -> Result<Option<Status>, StoreError> {
         let Admitted {
             report,
             limbs,
@@ -80,8 +103,8 @@ impl<S: Store> Engine<S> {
                     self.add_to_bill(bill, &report, &limbs);
                 }
                 metrics::folded(part);
-                let sealed_at = (report.feeder.clone(), report.sealed_at);
-                self.ready.sealed_at.push(sealed_at);
+                let shard = self.shard(&report.feeder);
+                self.ready.sealed_at.push((shard, report.sealed_at));
                 let deployment = &self.identity.deployment;
                 let folded = trace::folded(deployment, &report, &address.digest, part);
                 self.ready.folded.extend(folded);
@@ -99,16 +122,16 @@ impl<S: Store> Engine<S> {
             }
         };
         self.answer(address, status, part);
-        Ok(())
+        Ok(Some(status))
     }
 
-    /// Answers a report that may not be folded, if it is to be answered.
+    /// Answers a report that may not be folded, if it is to be answered; returns the answer.
     ///
     /// It may be in a sum all the same: it was admitted under an older plan, and its receipt did not arrive. Told the
     /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
     ///
     /// And it may be asked for again, for the part that replaces the one it is in: that part is under the plan of then too.
-    fn refuse(&mut self, refusal: Refusal, active_ms: u64) -> Result<(), StoreError> {
+    fn refuse(&mut self, refusal: Refusal, active_ms: u64) -> Result<Option<Status>, StoreError> {
         let Refusal {
             reason,
             detail,
@@ -128,19 +151,20 @@ impl<S: Store> Engine<S> {
                     && let Some(part) = self.fold_wanted(signed, digest, part, active_ms)?
                 {
                     self.answer(address.clone(), Status::Folded, part);
-                    return Ok(());
+                    return Ok(Some(Status::Folded));
                 }
                 self.duplicate(address, part)?;
                 self.answer(address.clone(), Status::Duplicate, part);
-                return Ok(());
+                return Ok(Some(Status::Duplicate));
             }
         }
         metrics::rejected(reason, || detail.into());
         self.ready.events.push(Event::Rejected(reason));
-        if let Some(address) = address {
-            self.answer(address, Status::Rejected(reason), Part(0));
-        }
-        Ok(())
+        Ok(address.map(|address| {
+            let status = Status::Rejected(reason);
+            self.answer(address, status, Part(0));
+            status
+        }))
     }
 
     /// Folds a report that is in `part` into the one that replaces it, if there is one that takes it; returns that.

@@ -69,9 +69,7 @@ impl<S: Store> Engine<S> {
         let Some(held) = &self.held else {
             return leased;
         };
-        let answered = self.answers.values().flat_map(|answers| answers.feeders());
-        let answered = answered.filter(|feeder| !self.windows.waits(feeder));
-        let answered = answered.map(|feeder| self.shard(feeder));
+        let answered = self.answers.values().flat_map(|answers| answers.shards());
         let bills = self
             .bills
             .ready
@@ -147,14 +145,14 @@ impl<S: Store> Engine<S> {
         self.unsettled.retain(|key, _| !is_gone(&key.feeder));
         self.asking.retain(|key, _| !is_gone(&key.feeder));
         self.bills.let_go(&is_gone);
-        self.cadence.let_go(&is_gone);
         self.ready
             .events
             .retain(|event| event.key().is_none_or(|key| !is_gone(&key.feeder)));
-        self.ready.sealed_at.retain(|(feeder, _)| !is_gone(feeder));
+        let sealed_at = &mut self.ready.sealed_at;
+        sealed_at.retain(|(shard, _)| !shards.contains(shard));
         self.ready.folded.retain(|folded| !is_gone(&folded.feeder));
         for answers in self.answers.values_mut() {
-            answers.let_go(&is_gone);
+            answers.let_go(shards);
         }
     }
 

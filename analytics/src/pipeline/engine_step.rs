@@ -39,26 +39,12 @@ pub(super) struct Work {
     pub(super) all: bool,
     /// The leases to work under from now on, if they are others than before.
     pub(super) leases: Option<Vec<Lease>>,
-    /// What to commit.
-    pub(super) commit: Commit,
-    /// How long the process has run.
-    pub(super) now: Duration,
+    /// Whether to commit.
+    pub(super) commit: bool,
     /// Which releases to read, to be sent again.
     pub(super) resend: Resend,
     /// The version of the plan that was gone by.
     pub(super) version: Option<PlanVersion>,
-}
-
-/// What a step commits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Commit {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// All but the reports that wait for others of their sum.
-    Due,
-    /// All.
-    All,
 }
 
 /// What windows are closed by.
@@ -101,7 +87,6 @@ impl Work {
 
     /// Everything but the commit; returns the releases to send again. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Vec<Outgoing>, StoreError> {
-        engine.has_run_for(self.now);
         let has_rules = self.rules.is_some();
         if let Some(rules) = self.rules.take() {
             if let Some(now) = rules.wall {
@@ -116,7 +101,7 @@ impl Work {
             self.version = Some(rules.assigned.plan().version);
             engine.use_plan(rules.assigned, rules.leaving);
             engine.fold(std::mem::take(&mut self.verdicts), rules.active_ms)?;
-            self.all = match (self.all, self.commit != Commit::Nothing) {
+            self.all = match (self.all, self.commit) {
                 (true, _) => engine.tick(&rules.roster, rules.active_ms)?,
                 (false, true) => engine.close(&rules.roster, rules.active_ms, false)?,
                 (false, false) => false,
@@ -176,9 +161,8 @@ pub(super) async fn step<S: Store + 'static>(
         let task = spawn_blocking(move || {
             let applied = work.apply_or_excuse(&mut engine);
             let effects = match work.commit {
-                Commit::Nothing => Ok(Effects::default()),
-                Commit::Due => engine.commit_due(),
-                Commit::All => engine.commit(),
+                true => engine.commit(),
+                false => Ok(Effects::default()),
             };
             (engine, work, applied, effects)
         });
@@ -199,7 +183,7 @@ pub(super) async fn step<S: Store + 'static>(
                     tracing::info!("the store works again: the commit that failed is done");
                 }
                 effects.outgoing.append(&mut again);
-                let version = left.version.filter(|_| left.commit != Commit::Nothing);
+                let version = left.version.filter(|_| left.commit);
                 return Ok(StepResult {
                     handover: version.map(|version| (version, back.handover())),
                     engine: back,
@@ -256,7 +240,7 @@ mod tests {
     async fn a_service_that_waits_for_its_plan_is_not_asked_to_look_again_at_once() {
         let work = Work {
             all: true,
-            commit: Commit::All,
+            commit: true,
             ..Work::default()
         };
         assert!(!step(of_a_pool(), work, Arc::default()).await.unwrap().more);

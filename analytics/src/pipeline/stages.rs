@@ -11,13 +11,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::egress::Egress;
-use super::engine_step::{CloseRules, Commit, Resend, StepResult, Work, step};
+use super::engine_step::{CloseRules, Resend, StepResult, Work, step};
 use super::intake::{Intake, Lot};
 use super::leases::{Sharing, Turns};
 use super::{AnalyticsError, DRAIN, Runner, TICK};
 use crate::engine::Engine;
 use crate::metrics;
 use crate::store::Store;
+use crate::verify::Verdicts;
 
 mod due;
 mod verifying;
@@ -38,10 +39,6 @@ pub(super) struct Pipeline<S> {
     /// Reports folded since the last commit, and when the first of them, or an operator's receipt, was received.
     folded: usize,
     folded_since: Option<Instant>,
-    /// Reports that the last commit left out.
-    waiting: usize,
-    /// When the pipeline was made.
-    began: Instant,
     /// How long the oldest report waits before a commit.
     wait: Duration,
     /// Whether all windows are to be looked at.
@@ -71,8 +68,6 @@ impl<S: Store + 'static> Pipeline<S> {
             stepping: None,
             folded: 0,
             folded_since: None,
-            waiting: 0,
-            began: Instant::now(),
             wait: analytics.commit_min_delay,
             tick: false,
             resend: Resend::Nothing,
@@ -89,7 +84,7 @@ impl<S: Store + 'static> Pipeline<S> {
             self.judge_again();
             self.start_verifying(false);
             self.start_step(false)?;
-            metrics::queued(self.intake.reports() + self.folded + self.waiting);
+            metrics::queued(self.intake.reports() + self.folded);
             let wake = self.wake();
             let receives = self.intake.has_room();
             tokio::select! {
@@ -133,11 +128,11 @@ impl<S: Store + 'static> Pipeline<S> {
     async fn drain(&mut self) -> Result<(), AnalyticsError> {
         loop {
             self.start_verifying(true);
-            let nothing_left = self.intake.is_empty() && self.folded + self.waiting == 0;
+            let nothing_left = self.intake.is_empty() && self.folded == 0;
             if nothing_left && self.stepping.is_none() {
                 return Ok(());
             }
-            if self.intake.has_verified() || self.folded + self.waiting > 0 {
+            if self.intake.has_verified() || self.folded > 0 {
                 self.start_step(true)?;
             }
             tokio::select! {
@@ -165,15 +160,11 @@ impl<S: Store + 'static> Pipeline<S> {
     /// Gives the engine what there is for it to do, if it is there.
     fn start_step(&mut self, last: bool) -> Result<(), AnalyticsError> {
         let now = Instant::now();
-        let commit = match last {
-            true => Commit::All,
-            false => self.commit_due(now),
-        };
-        let commits = commit != Commit::Nothing;
+        let commit = last || self.is_commit_due(now);
         // Without the roster it is not known whose gateways are to hear of them.
         let has_receipts = !self.runner.settled.is_empty() && self.runner.ready().is_some();
         let has_work = has_receipts || self.intake.has_verified() || self.resend != Resend::Nothing;
-        if !(commits || self.tick || has_work) {
+        if !(commit || self.tick || has_work) {
             return Ok(());
         }
         let Some(engine) = self.engine.take() else {
@@ -196,20 +187,34 @@ impl<S: Store + 'static> Pipeline<S> {
             },
             all: std::mem::take(&mut self.tick),
             commit,
-            now: self.began.elapsed(),
             resend: std::mem::take(&mut self.resend),
             version: None,
         };
-        if commits {
+        if commit {
+            metrics::committing(self.folded);
             self.folded = 0;
             self.folded_since = None;
         }
         self.stepping = Some(Stepping {
             began: now,
-            commits,
+            commits: commit,
             result: Box::pin(step(engine, work, self.failing.clone())),
         });
         Ok(())
+    }
+
+    /// Takes what was verified, as far as the next commit has room for it, and when the first of it was received.
+    fn take_verified(&mut self) -> (Option<Instant>, Verdicts) {
+        let most = self.runner.settings.analytics.commit_max_reports;
+        let room = most.saturating_sub(self.folded);
+        let taken = match room {
+            0 => None,
+            _ => self.intake.take_verified(room),
+        };
+        match taken {
+            Some((since, verdicts)) => (Some(since), verdicts),
+            None => (None, Vec::new()),
+        }
     }
 
     /// What the windows are closed by, if it is there; `reports` are dropped if it is not.
@@ -244,7 +249,6 @@ impl<S: Store + 'static> Pipeline<S> {
             let analytics = &self.runner.settings.analytics;
             let rest = stepping.began.elapsed() * REST;
             self.wait = rest.clamp(analytics.commit_min_delay, analytics.longest_wait());
-            self.waiting = result.engine.unanswered();
         }
         let holds_others =
             (self.sharing.as_mut()).is_some_and(|sharing| sharing.stepped(result.leases.is_none()));

@@ -53,14 +53,12 @@ impl Runner {
             max_hot: analytics.max_hot_sums,
             fingerprint_bits: u32::BITS,
         };
-        let every = analytics.sums_every();
         let start = move || match shares {
             true => Ok(Engine::sharing(identity, &held, rules, store)),
             false => Engine::start(identity, &held, rules, store),
         };
-        let started = spawn_blocking(start).await.map_err(AnalyticsError::Task)?;
-        let mut engine = started?;
-        engine.write_sums_every(every);
-        Ok(engine)
+        Ok(spawn_blocking(start)
+            .await
+            .map_err(AnalyticsError::Task)??)
     }
 }

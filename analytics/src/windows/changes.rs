@@ -1,6 +1,6 @@
 //! What changed since the last commit.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use wire::{Digest, FeederId, MeterId, Part, Salt, WindowStart};
 
@@ -15,8 +15,6 @@ pub(super) struct Changes {
     pub(super) releases: Vec<ReleaseRow>,
     pub(super) settled: Vec<SumRow>,
     pub(super) reclaimed: Vec<(FeederId, WindowStart)>,
-    /// The feeders that the next commit leaves out, or the last one did.
-    pub(super) waiting: HashSet<FeederId>,
 }
 
 /// New contributors of a window.
@@ -94,37 +92,12 @@ impl Changes {
 }
 
 impl Windows {
-    /// Leaves these feeders out of the next transaction: of what [more than reports](Self::more_than_reports) changed there are none.
-    pub(crate) fn wait_with(&mut self, waiting: HashSet<FeederId>) {
-        self.changes.waiting = waiting;
-    }
-
-    /// Whether the next commit leaves a feeder out, or the last one did.
-    pub(crate) fn waits(&self, feeder: &FeederId) -> bool {
-        self.changes.waiting.contains(feeder)
-    }
-
-    /// Tells the feeders of which more changed than sums that take reports, and who is in them.
-    pub(crate) fn more_than_reports(&self, tell: &mut dyn FnMut(&FeederId)) {
-        let changes = &self.changes;
-        let ended = |key: &&SumKey| !self.sum(key).is_some_and(Sum::takes_reports);
-        let ended = changes.sums.iter().filter(ended);
-        ended.for_each(|key| tell(&key.feeder));
-        changes.settled.iter().for_each(|row| tell(&row.key.feeder));
-        let reclaimed = changes.reclaimed.iter();
-        reclaimed.for_each(|(feeder, _)| tell(feeder));
-    }
-
-    /// What changed since the last [`Windows::committed`], as one transaction, but of feeders that wait.
+    /// What changed since the last [`Windows::committed`], as one transaction.
     #[must_use]
     pub(crate) fn transaction(&self) -> Transaction<'_> {
         let changes = &self.changes;
-        let sums = changes.sums.iter().filter(|key| !self.waits(&key.feeder));
-        let sums = sums.filter_map(|key| self.sum(key));
-        let windows = changes.contributors.iter();
-        let mut windows: Vec<_> = windows
-            .filter(|((feeder, _), _)| !self.waits(feeder))
-            .collect();
+        let sums = changes.sums.iter().filter_map(|key| self.sum(key));
+        let mut windows: Vec<_> = changes.contributors.iter().collect();
         windows.sort_unstable_by_key(|(window, _)| *window);
         let rows = windows.into_iter().flat_map(|((feeder, window), meters)| {
             let mut meters: Vec<_> = meters.iter().collect();
@@ -151,7 +124,6 @@ impl Windows {
             times: changes
                 .times
                 .iter()
-                .filter(|id| !self.waits(id))
                 .filter_map(|id| Some((id.clone(), self.feeders.get(id)?.time?)))
                 .collect(),
             releases: changes.releases.clone(),
@@ -163,26 +135,21 @@ impl Windows {
 
     /// The store holds everything that [`Windows::transaction`] returned.
     pub(crate) fn committed(&mut self) {
-        let mut changes = std::mem::take(&mut self.changes);
-        let waiting = std::mem::take(&mut changes.waiting);
-        let written = |feeder: &FeederId| !waiting.contains(feeder);
-        for key in changes.sums.iter().filter(|key| written(&key.feeder)) {
+        let changes = std::mem::take(&mut self.changes);
+        for key in &changes.sums {
             if let Some(sum) = self.sum_mut(key) {
                 sum.changed = false;
             }
         }
-        changes.let_go(&written);
-        self.changes = Changes { waiting, ..changes };
         self.cool();
         self.trim(self.rules.max_feeders);
     }
 
-    /// Lets ciphertexts beyond `max_hot` leave memory, those first that nothing was added to for longest. All that leave
+    /// Lets ciphertexts beyond `max_hot` leave memory, those first that nothing was added to for longest. All of them
     /// are in the store.
     fn cool(&mut self) {
-        let mut waiting = Vec::new();
         // A sum that was used goes to the back once, so this ends.
-        while self.hot.len() + waiting.len() > self.rules.max_hot
+        while self.hot.len() > self.rules.max_hot
             && let Some(key) = self.hot.pop_front()
         {
             let Some(sum) = self.sum_mut(&key) else {
@@ -190,16 +157,10 @@ impl Windows {
             };
             if std::mem::take(&mut sum.used) {
                 self.hot.push_back(key);
-            } else if sum.changed {
-                waiting.push(key);
-            } else {
+            } else if !sum.changed {
                 sum.accumulator = None;
             }
         }
-        waiting
-            .into_iter()
-            .rev()
-            .for_each(|key| self.hot.push_front(key));
     }
 }
 

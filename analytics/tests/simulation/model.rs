@@ -81,7 +81,6 @@ pub(crate) struct Seen {
     burnt: u64,
     takeovers: u64,
     fenced: u64,
-    waited: u64,
 }
 
 impl Seen {
@@ -105,14 +104,11 @@ impl Seen {
         self.burnt += case.burnt;
         self.takeovers += case.takeovers;
         self.fenced += case.fenced;
-        self.waited += case.waited;
     }
 
     /// Whether shards moved often, and processes found often that they had.
     pub(crate) fn moves(&self) -> bool {
-        self.takeovers >= 4 * self.cases
-            && self.fenced >= self.cases / 4
-            && self.waited >= self.cases / 4
+        self.takeovers >= 4 * self.cases && self.fenced >= self.cases / 4
     }
 
     /// Whether a feeder was handed over often, and late reports of windows of before came to the new owner.
@@ -135,7 +131,6 @@ impl Seen {
             self.never_released,
             self.divided,
             self.replaced,
-            self.waited,
         ];
         often.iter().all(|count| *count >= self.cases / 4) && self.too_late > 0 && self.burnt > 0
     }
@@ -174,8 +169,6 @@ struct Case {
     hour: u64,
     active_ms: u64,
     analytics_has_second: bool,
-    /// How long the reports of a sum wait for each other.
-    sum_every: Duration,
     seen: Seen,
 }
 
@@ -210,7 +203,6 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
         hour: 0,
         active_ms: 0,
         analytics_has_second: false,
-        sum_every: Duration::from_secs([0, 10, 60][seed as usize % 3]),
         seen: Seen::default(),
     };
     case.gateways.stage = (kind == Kind::Pool).then_some(stage);
@@ -391,7 +383,6 @@ impl Case {
         let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
         let leaving: BTreeSet<_> = gives_up.then(|| feeder(HANDED_OVER)).into_iter().collect();
         engine.use_plan(Arc::new(assigned), Arc::new(leaving));
-        engine.write_sums_every(self.sum_every);
         service.engine = Some(engine);
         self.seen.restarts += 1;
         Ok(())
@@ -513,14 +504,8 @@ impl Case {
             return self.restart(index);
         }
         let effects = loop {
-            let engine = self.engine(index);
-            let committed = match healed {
-                true => engine.commit(),
-                false => engine.commit_due(),
-            };
-            match committed {
+            match self.engine(index).commit() {
                 Ok(effects) => {
-                    self.seen.waited += u64::from(self.engine(index).unanswered() > 0);
                     let fenced = self.services[index].durable.fenced.lock().unwrap().take();
                     self.seen.fenced += fenced.unwrap_or(0);
                     break effects;
@@ -555,7 +540,6 @@ impl Case {
     ) -> Result<(), String> {
         let active_ms = self.active_ms - self.services[index].since_ms;
         let engine = self.engine(index);
-        engine.has_run_for(Duration::from_millis(active_ms));
         let apply = || -> Result<(), StoreError> {
             for receipt in receipts {
                 engine.settle(receipt, &WORLD.roster, active_ms)?;

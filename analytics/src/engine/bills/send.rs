@@ -27,9 +27,7 @@ impl<S: Store> Engine<S> {
         for (feeder, period) in due {
             let (_, end) = tariff.period_of(&self.format.grid, period);
             let was_away = self.windows.is_away(&feeder);
-            // What waits to be written would be missed: the store says what there is.
             let is_over = self.owns(&feeder)
-                && !self.bills.changes_in(&feeder, period)
                 && (self.windows).is_over(&feeder, period..end, &mut self.store)?;
             if is_over {
                 self.send_some(&feeder, period, tariff, active_ms)?;

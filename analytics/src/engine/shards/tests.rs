@@ -22,25 +22,21 @@ fn shard(feeder: &str) -> Shard {
     Shard::of(feeder, SHARDS)
 }
 
-pub(crate) fn identity() -> Identity {
+/// One of a pool, which holds the shard of the first feeder.
+pub(crate) fn engine() -> Engine<MemoryStore> {
     let settings = Settings::defaults();
-    Identity {
+    let mut plan = plan_for(&FEEDERS);
+    plan.shards = SHARDS;
+    let held = Arc::new(HeldPlan::new(plan, Vec::new()).unwrap());
+    let id: wire::AnalyticsId = "one".parse().unwrap();
+    let identity = Identity {
         deployment: settings.deployment.id.clone(),
-        id: "one".parse().unwrap(),
+        id: id.clone(),
         key: SigningKey::from_bytes(&[1; 32]),
         topics: Topics::new(&settings.deployment.root).unwrap(),
         receipt_entries: 100,
         first_wait_ms: 5_000,
-    }
-}
-
-/// One of a pool, which holds the shard of the first feeder.
-pub(crate) fn engine() -> Engine<MemoryStore> {
-    let mut plan = plan_for(&FEEDERS);
-    plan.shards = SHARDS;
-    let held = Arc::new(HeldPlan::new(plan, Vec::new()).unwrap());
-    let identity = identity();
-    let id = identity.id.clone();
+    };
     let mut engine = Engine::sharing(identity, &held, rules(), MemoryStore::default());
     engine.use_plan(Arc::new(AssignedPlan::new(held, id)), Arc::default());
     let lease = Lease {
@@ -86,8 +82,8 @@ fn nothing_is_said_of_reports_whose_shard_was_lost_before_their_commit() {
     let mut engine = engine();
     for feeder in FEEDERS {
         let ready = &mut engine.ready;
+        ready.sealed_at.push((shard(feeder), UnixMillis(1)));
         let feeder: FeederId = feeder.parse().unwrap();
-        ready.sealed_at.push((feeder.clone(), UnixMillis(1)));
         let window = report(1, 0).window;
         ready.folded.push(Folded {
             feeder: feeder.clone(),
@@ -101,10 +97,10 @@ fn nothing_is_said_of_reports_whose_shard_was_lost_before_their_commit() {
         }));
     }
     engine.let_go(&[shard(FEEDERS[0])]);
-    let [(kept, _)] = &engine.ready.sealed_at[..] else {
+    let [(kept, _)] = engine.ready.sealed_at[..] else {
         panic!("{:?}", engine.ready.sealed_at);
     };
-    assert_eq!(kept.as_str(), FEEDERS[1]);
+    assert_eq!(kept, shard(FEEDERS[1]));
     let folded = engine.ready.folded.iter();
     let folded: Vec<_> = folded.map(|folded| folded.feeder.as_str()).collect();
     assert_eq!(folded, [FEEDERS[1]]);

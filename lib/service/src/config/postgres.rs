@@ -55,9 +55,6 @@ pub struct Postgres {
     /// How long a report waits at most for others to be committed with it, in place of `analytics.commit_max_delay`.
     #[serde(with = "humantime_serde")]
     pub commit_max_delay: Duration,
-    /// How long the reports of a sum wait for each other before it is written; zero: for the next commit.
-    #[serde(with = "humantime_serde")]
-    pub sum_every: Duration,
 }
 
 impl Postgres {

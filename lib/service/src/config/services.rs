@@ -272,13 +272,4 @@ impl Analytics {
             StoreKind::Postgres => self.postgres.commit_max_delay,
         }
     }
-
-    /// How long the reports of a sum wait for each other before it is written.
-    #[must_use]
-    pub fn sums_every(&self) -> Duration {
-        match self.store {
-            StoreKind::File => Duration::ZERO,
-            StoreKind::Postgres => self.postgres.sum_every,
-        }
-    }
 }

@@ -66,7 +66,6 @@ fn unused(
         "analytics.postgres.statement_timeout",
         "analytics.postgres.idle_in_transaction_timeout",
         "analytics.postgres.commit_max_delay",
-        "analytics.postgres.sum_every",
     ]
     .map(|key| {
         pair(
