@@ -618,7 +618,7 @@ impl Case {
         for service in &self.services {
             service.durable.faults.lock().unwrap().clear();
         }
-        for _ in 0..100 {
+        for round in 0..100 {
             for entry in self.gateways.pending() {
                 deliver(&mut self.services, entry);
             }
@@ -628,7 +628,9 @@ impl Case {
                 self.stage = Stage::Moved;
             }
             self.gateways.stage = Some(self.stage);
-            let mut idle = self.is_shared() && (!self.leaving || self.stage == Stage::Moved);
+            // A process that has just started counts a window idle from its first turn, so that one round shows nothing yet.
+            let mut idle =
+                round > 0 && self.is_shared() && (!self.leaving || self.stage == Stage::Moved);
             for index in 0..self.services.len() {
                 self.services[index].stage = self.stage;
                 self.turn(index, true)?;
