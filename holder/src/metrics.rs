@@ -11,7 +11,7 @@ pub const ASKED: &str = "cipherwatt_holder_questions_total";
 const REFUSED: &str = "cipherwatt_holder_refusals_total";
 const REJECTED: &str = "cipherwatt_holder_rejected_total";
 /// Counter.
-pub const CONSENTS: &str = "cipherwatt_holder_consents_total";
+const CONSENTS: &str = "cipherwatt_holder_consents_total";
 const COUNTERSIGNED: &str = "cipherwatt_holder_countersigned_pages_total";
 const METERS: &str = "cipherwatt_holder_meters";
 const ANSWER: &str = "cipherwatt_holder_answer_duration_seconds";

@@ -53,6 +53,31 @@ fn settings(dir: &Path, holder: usize) -> Settings {
     settings
 }
 
+/// A meter of a roster.
+pub(crate) fn entry(meter: &str, feeder: &str, number: u32, mask_key: [u8; 32]) -> RosterEntry {
+    RosterEntry {
+        meter: id(meter),
+        feeder: id(feeder),
+        number,
+        gateway: id("gateway-1"),
+        capacity: CapacityClass::of(Watts(10_000)).unwrap(),
+        key: SigningKey::from_bytes(&[7; 32]).verifying_key(),
+        mask_key: MaskKey(mask_key),
+        billing: false,
+    }
+}
+
+/// The only page of a roster.
+pub(crate) fn page(version: u64, entries: impl IntoIterator<Item = RosterEntry>) -> RosterPage {
+    RosterPage {
+        version,
+        page: 0,
+        pages: 1,
+        entries: entries.into_iter().collect(),
+        countersignatures: Vec::new(),
+    }
+}
+
 /// What the operator signs with.
 pub(crate) fn operator() -> SigningKey {
     SigningKey::from_bytes(&[1; 32])
@@ -123,24 +148,12 @@ impl World {
     /// The roster's only page.
     pub(crate) fn page(&self, version: u64) -> RosterPage {
         let entries = FEEDERS.iter().flat_map(|feeder| {
-            (0..self.meters).map(move |number| RosterEntry {
-                meter: id(&format!("meter-{feeder}-{number:04}")),
-                feeder: id(feeder),
-                number,
-                gateway: id("gateway-1"),
-                capacity: CapacityClass::of(Watts(10_000)).unwrap(),
-                key: SigningKey::from_bytes(&[7; 32]).verifying_key(),
-                mask_key: MaskKey(meter(feeder, number).public()),
-                billing: false,
+            (0..self.meters).map(move |number| {
+                let name = format!("meter-{feeder}-{number:04}");
+                entry(&name, feeder, number, meter(feeder, number).public())
             })
         });
-        RosterPage {
-            version,
-            page: 0,
-            pages: 1,
-            entries: entries.collect(),
-            countersignatures: Vec::new(),
-        }
+        page(version, entries)
     }
 
     /// A sum of a feeder's meters in the `index`-th window.

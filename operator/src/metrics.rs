@@ -19,7 +19,6 @@ use bills::{BILLS, BILLS_REJECTED};
 pub(crate) use bills::{bill_rejected, billed};
 pub(crate) use comparison::{answered, compared, rejected as comparison_rejected};
 pub(crate) use feeders::Feeders;
-pub use holders::HOLDERS;
 pub(crate) use holders::{
     holder_refused, holder_rejected, holders_answered, holders_asked, holders_away, holders_differ,
     holders_suspected, holders_waiting, pages_uncountersigned,

@@ -1,27 +1,16 @@
-use wire::{CapacityClass, MaskKey, RosterEntry, VerifyingKey, Watts};
+use wire::{RosterEntry, VerifyingKey};
 
 use super::*;
 use crate::ledger::Ledger;
 use crate::roster::OwnRoster;
+use crate::testing::{self, entry};
 
 fn page(version: u64, meters: &[u32]) -> RosterPage {
     let entries = meters.iter().map(|number| RosterEntry {
-        meter: format!("meter-{number}").parse().unwrap(),
-        feeder: "feeder-1".parse().unwrap(),
-        number: *number,
-        gateway: "gateway-1".parse().unwrap(),
-        capacity: CapacityClass::of(Watts(5_000)).unwrap(),
         key: VerifyingKey::from_bytes([*number as u8; 32]),
-        mask_key: MaskKey([9; 32]),
-        billing: false,
+        ..entry(&format!("meter-{number}"), "feeder-1", *number, [9; 32])
     });
-    RosterPage {
-        version,
-        page: 0,
-        pages: 1,
-        entries: entries.collect(),
-        countersignatures: Vec::new(),
-    }
+    testing::page(version, entries)
 }
 
 #[test]
@@ -44,7 +33,7 @@ fn a_page_waits_until_a_person_approves_just_what_was_shown_and_so_does_one_that
     assert!(!decide(&first));
     let shown = show(&waiting(folder).unwrap()).unwrap();
     assert!(
-        shown.contains("new: 3 meters of gateway gateway-1 on feeder-1: meter-1 (5000 W, keys "),
+        shown.contains("new: 3 meters of gateway gateway-1 on feeder-1: meter-1 (10000 W, keys "),
         "{shown}"
     );
     let digest = first.entries_digest();

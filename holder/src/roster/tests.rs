@@ -1,28 +1,16 @@
-use wire::{CapacityClass, MaskKey, VerifyingKey, Watts};
+use wire::CapacityClass;
 
 use super::*;
+use crate::testing::{self, entry};
 
 /// Meter, feeder, number, mask key.
 type Row = (&'static str, &'static str, u32, u8);
 
 fn page(version: u64, rows: &[Row]) -> RosterPage {
-    let entries = rows.iter().map(|(meter, feeder, number, key)| RosterEntry {
-        meter: meter.parse().unwrap(),
-        feeder: feeder.parse().unwrap(),
-        number: *number,
-        gateway: "gateway-1".parse().unwrap(),
-        capacity: CapacityClass::of(Watts(5_000)).unwrap(),
-        key: VerifyingKey::from_bytes([3; 32]),
-        mask_key: MaskKey([*key; 32]),
-        billing: false,
-    });
-    RosterPage {
-        version,
-        page: 0,
-        pages: 1,
-        entries: entries.collect(),
-        countersignatures: Vec::new(),
-    }
+    let rows = rows.iter();
+    let entries =
+        rows.map(|(meter, feeder, number, key)| entry(meter, feeder, *number, [*key; 32]));
+    testing::page(version, entries)
 }
 
 fn numbers(roster: &OwnRoster, feeder: &str) -> Vec<u32> {

@@ -1,7 +1,5 @@
 //! The roster goes to the holders before it is published.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use tokio::time::Instant;
 use wire::{HolderId, Reason, Terms};
@@ -14,11 +12,9 @@ use crate::plan::publish::Item;
 
 impl EventLoop {
     /// The terms that the roster is countersigned under: the newest, so that meters are known when they come to hold.
-    fn countersigners(&self) -> Option<Arc<Terms>> {
+    fn countersigners(&self) -> Option<Terms> {
         let plan = self.enrolment.registry.plan.plan();
-        plan.holders
-            .last()
-            .map(|agreement| Arc::new(agreement.terms.clone()))
+        plan.holders.last().map(|agreement| agreement.terms.clone())
     }
 
     /// Takes out of `items` what has to wait for countersignatures, proposes the pages that lack some, and looks again soon.

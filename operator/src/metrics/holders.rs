@@ -14,7 +14,7 @@ const AWAY: &str = "cipherwatt_operator_holders_away";
 const DIFFER: &str = "cipherwatt_operator_holder_disputes_total";
 const SUSPECTED: &str = "cipherwatt_operator_holders_suspected_total";
 /// Histogram, in seconds.
-pub const HOLDERS: &str = "cipherwatt_operator_holders_duration_seconds";
+const HOLDERS: &str = "cipherwatt_operator_holders_duration_seconds";
 const UNCOUNTERSIGNED: &str = "cipherwatt_operator_roster_pages_uncountersigned";
 
 pub(super) fn register() {

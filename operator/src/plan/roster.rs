@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wire::{
-    CapacityClass, DeploymentId, FeederId, GatewayId, MeterId, RosterEntry, RosterPage, Topics,
-    WindowStart,
+    CapacityClass, DeploymentId, Digest, FeederId, GatewayId, MeterId, RosterEntry, RosterPage,
+    Topics, WindowStart,
 };
 
 use self::own::OwnRosters;
@@ -44,6 +44,8 @@ type Place = (u16, usize);
 struct Page {
     message: RosterPage,
     unsaved: bool,
+    /// The digest of the terms of which enough holders were seen to have countersigned it as it is.
+    agreed: Option<Digest>,
 }
 
 /// How much there is to publish of a roster.
@@ -189,6 +191,7 @@ impl RosterBook {
         self.pages.push(Page {
             message,
             unsaved: false,
+            agreed: None,
         });
         true
     }
@@ -199,7 +202,7 @@ impl RosterBook {
             self.version += 1;
         }
         let changed = &mut self.pages[usize::from(page)];
-        changed.unsaved = true;
+        (changed.unsaved, changed.agreed) = (true, None);
         // They are of what the page had before.
         changed.message.countersignatures.clear();
         self.own.changed(gateway, self.version);

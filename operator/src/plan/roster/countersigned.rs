@@ -4,21 +4,26 @@ use bytes::Bytes;
 use service::trust::signers;
 use wire::{Countersignature, Terms, Topic};
 
-use super::RosterBook;
+use super::{Page, RosterBook};
 use crate::keys::keyring::Keyring;
 
 impl RosterBook {
     /// Pages that too few holders of these terms countersigned.
-    pub(crate) fn lacking(&self, terms: &Terms) -> Vec<u16> {
+    pub(crate) fn lacking(&mut self, terms: &Terms) -> Vec<u16> {
+        let (digest, enough) = (terms.digest(), usize::from(terms.consents));
         let place = (&self.deployment, &self.topics);
-        let lacks = |message: &wire::RosterPage| {
-            let signers = signers(message, message.entries_digest(), terms, place);
-            signers.len() < usize::from(terms.consents)
+        // The digest of a full page takes 10 ms, and this is asked at every round of publishing.
+        let is_agreed = |page: &mut Page| {
+            let message = &page.message;
+            if page.agreed != Some(digest) && message.countersignatures.len() >= enough {
+                let signers = signers(message, message.entries_digest(), terms, place);
+                page.agreed = (signers.len() >= enough).then_some(digest);
+            }
+            page.agreed == Some(digest)
         };
-        let pages = self.pages.iter().map(|page| &page.message);
+        let pages = self.pages.iter_mut();
         pages
-            .filter(|page| lacks(page))
-            .map(|page| page.page)
+            .filter_map(|page| (!is_agreed(page)).then_some(page.message.page))
             .collect()
     }
 
@@ -54,7 +59,7 @@ impl RosterBook {
         };
         kept.retain(is_of_another);
         kept.push(signed);
-        page.unsaved = true;
+        (page.unsaved, page.agreed) = (true, None);
         true
     }
 }

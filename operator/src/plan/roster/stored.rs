@@ -95,6 +95,7 @@ impl RosterBook {
         self.pages.push(Page {
             message,
             unsaved: false,
+            agreed: None,
         });
         Ok(())
     }

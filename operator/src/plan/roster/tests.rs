@@ -1,9 +1,11 @@
 use std::path::Path;
 
 use super::*;
+use crate::holders::agreements::tests::{signing, terms};
+use crate::holders::countersign;
 use crate::keys::keyring::Keyring;
 use crate::plan::error::RosterError;
-use wire::{MaskKey, SigningKey, Watts};
+use wire::{MaskKey, SigningKey, Terms, Watts};
 
 fn open(dir: &Path) -> Result<(RosterBook, Keyring), RosterError> {
     let keyring = Keyring::open(dir, None).unwrap();
@@ -263,4 +265,56 @@ proptest::proptest! {
         found.sort();
         proptest::prop_assert_eq!(all, found);
     }
+}
+
+#[test]
+fn a_page_lacks_countersignatures_until_enough_of_these_terms_and_again_when_it_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path()).unwrap();
+    let terms = terms(2, 2, 3);
+    let other = Terms {
+        generation: 2,
+        ..terms.clone()
+    };
+    let countersign = |book: &mut RosterBook, place: usize, terms: &Terms| {
+        let holder = &terms.holders[place].id;
+        let message = wire::Countersignature {
+            holder: holder.clone(),
+            terms: terms.digest(),
+            page: 0,
+            entries: book.pages[0].message.entries_digest(),
+        };
+        let topic = book.topics.of(&wire::Topic::Countersignature {
+            holder: holder.clone(),
+        });
+        let (bytes, _) = wire::seal(&message, None, &book.deployment, &topic, &signing(place));
+        let (message, signed) = countersign::read(
+            &bytes.into(),
+            holder,
+            terms,
+            (&book.deployment, &book.topics),
+        )
+        .unwrap();
+        assert!(book.countersign(&message, signed));
+    };
+    book.add(entry(1));
+    for place in [0, 0, 2] {
+        assert_eq!(book.lacking(&terms), [0]);
+        countersign(&mut book, place, &terms);
+    }
+    assert!(book.lacking(&terms).is_empty());
+    assert!(book.lacking(&terms).is_empty());
+    // Other terms are not seen as these, before and after their own countersignatures.
+    assert_eq!(book.lacking(&other), [0]);
+    assert!(book.lacking(&terms).is_empty());
+    countersign(&mut book, 0, &other);
+    assert_eq!(book.lacking(&terms), [0]);
+    countersign(&mut book, 0, &terms);
+    countersign(&mut book, 2, &terms);
+    assert!(book.lacking(&terms).is_empty());
+    book.save(&keyring).unwrap();
+    let (mut book, _) = open(dir.path()).unwrap();
+    assert!(book.lacking(&terms).is_empty());
+    book.add(entry(2));
+    assert_eq!(book.lacking(&terms), [0]);
 }
