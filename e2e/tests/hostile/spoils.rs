@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use e2e::clocked::{self, WINDOW_S, window};
@@ -76,11 +77,7 @@ fn settings(honest: u32) -> Settings {
 }
 
 /// What each honest meter entered, and the hostile one may have, in Wh by window and interval.
-fn entered(
-    settings: &Settings,
-    hostile: &MeterId,
-    scale: Scale,
-) -> BTreeMap<(MeterId, WindowStart), Vec<i64>> {
+fn entered(settings: &Settings, hostile: &MeterId, scale: Scale) -> Entered {
     let grid = Grid::new((WINDOW_S / 2) as u32, 2).unwrap();
     let windows = (window(0), PASSED);
     let mut entered = oracle::entered(settings, grid, scale, windows).unwrap();
@@ -127,7 +124,7 @@ impl<'a> Ended<'a> {
         (spoilt, is_found): (Spoilt, bool),
         hostile: &MeterId,
         observed: &Observed,
-        entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>,
+        entered: &Entered,
     ) {
         let mut in_totals = BTreeSet::new();
         for part in &self.parts {
@@ -159,7 +156,7 @@ impl<'a> Ended<'a> {
 
 impl Ended<'_> {
     /// There is one exact total of so many meters, and nothing of it was refused. The readings of the hostile one are 0.
-    fn check_one_total(&self, meters: u32, entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>) {
+    fn check_one_total(&self, meters: u32, entered: &Entered) {
         let [total] = self.parts[..] else {
             panic!("{} parts", self.parts.len());
         };
@@ -174,6 +171,9 @@ impl Ended<'_> {
         assert_eq!(total.energy_wh, [0, 1].map(|k| Some(sum(k))));
     }
 }
+
+/// Readings of each meter in each window, in Wh.
+type Entered = BTreeMap<(MeterId, WindowStart), Vec<i64>>;
 
 /// All services, the honest fleet and the hostile meter.
 struct Scene {
@@ -258,6 +258,18 @@ impl Scene {
         }
     }
 
+    /// What an outsider saw, and what the meters entered.
+    fn seen(&self) -> (MutexGuard<'_, Observed>, Entered) {
+        let observed = self.rogue.outsider.seen();
+        let (plan, _) = observed.plan.as_ref().unwrap();
+        let scale = Scale {
+            quantum_wh: 1,
+            reference_wh: plan.feeders[0].reference_wh,
+        };
+        let entered = entered(&self.settings, &self.hostile, scale);
+        (observed, entered)
+    }
+
     /// A person takes it back.
     async fn readmit(&self) {
         let party = (Party::Meter, self.hostile.as_str());
@@ -297,13 +309,7 @@ async fn a_hostile_meter_costs_nobody_else_or_its_part_and_the_next_windows_are_
     }
     scene.stack.stop().await.unwrap();
 
-    let observed = scene.rogue.outsider.seen();
-    let (plan, _) = observed.plan.as_ref().unwrap();
-    let scale = Scale {
-        quantum_wh: 1,
-        reference_wh: plan.feeders[0].reference_wh,
-    };
-    let entered = entered(&scene.settings, &hostile, scale);
+    let (observed, entered) = scene.seen();
     for (number, spoilt) in (0..).zip(SPOILT) {
         let window = window(number);
         let ended = Ended::of(window, &scene.released, &totals);
@@ -341,13 +347,7 @@ async fn all_twenty_and_all_sixty_honest_reports_are_in_totals_beside_one_of_noi
             |released: &[FeederReport]| Ended::of(window(0), released, &totals).is_whole(honest);
         scene.until("everybody in a total or named", is_whole).await;
         scene.stack.stop().await.unwrap();
-        let observed = scene.rogue.outsider.seen();
-        let (plan, _) = observed.plan.as_ref().unwrap();
-        let scale = Scale {
-            quantum_wh: 1,
-            reference_wh: plan.feeders[0].reference_wh,
-        };
-        let entered = entered(&scene.settings, &scene.hostile, scale);
+        let (observed, entered) = scene.seen();
         let ended = Ended::of(window(0), &scene.released, &totals);
         ended.check((Spoilt::Noise, true), &scene.hostile, &observed, &entered);
     }
@@ -367,13 +367,7 @@ async fn with_holders_a_hostile_meter_costs_its_part_and_nothing_else() {
         |released: &[FeederReport]| Ended::of(window(0), released, &totals).is_whole(honest);
     scene.until("everybody in a total or named", is_whole).await;
     scene.stack.stop().await.unwrap();
-    let observed = scene.rogue.outsider.seen();
-    let (plan, _) = observed.plan.as_ref().unwrap();
-    let scale = Scale {
-        quantum_wh: 1,
-        reference_wh: plan.feeders[0].reference_wh,
-    };
-    let entered = entered(&scene.settings, &scene.hostile, scale);
+    let (observed, entered) = scene.seen();
     let ended = Ended::of(window(0), &scene.released, &totals);
     ended.check((Spoilt::Noise, false), &scene.hostile, &observed, &entered);
     assert!(ended.parts.iter().all(|part| part.holders.is_some()));
