@@ -208,3 +208,18 @@ async fn closing_waits_for_the_end_of_both_connections() {
     assert_eq!(tasks(), before);
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_bulk_waits_in_the_broker_for_a_consumer_that_is_slow() {
+    let broker = TestBroker::start().await;
+    let mut receiver = Client::start_with_bulk(&settings(broker.address), "receiver", &["t/+"]);
+    receiver.until_connected().await;
+    let sender = Client::connect(broker.address, "sender", &[]).await;
+    // More than an inbox holds: what was acknowledged as it arrived must not be dropped for it.
+    for number in 0..700 {
+        sender.publish("t/a", numbered(number, 100)).await;
+    }
+    let payloads = receiver.payloads(700).await;
+    assert_eq!(numbers(&payloads), (0..700).collect::<Vec<_>>());
+    broker.stop().await;
+}

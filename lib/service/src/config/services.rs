@@ -234,6 +234,8 @@ pub struct Analytics {
     pub store_file: PathBuf,
     /// Threads that verify reports; 0: one for each processor.
     pub verify_threads: usize,
+    /// Meters whose keys are kept as verifying needs them.
+    pub known_keys: usize,
     /// Most reports that are received and not yet added to a sum.
     pub queue_max_reports: usize,
     /// Most bytes of the messages of such reports.

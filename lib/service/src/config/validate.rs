@@ -116,6 +116,7 @@ fn analytics_limits(analytics: &Analytics) -> Check {
         0,
         1_024,
     )?;
+    range("analytics.known_keys", analytics.known_keys, 0, 16_777_216)?;
     range(
         "analytics.queue_max_reports",
         analytics.queue_max_reports,

@@ -39,7 +39,8 @@ pub struct Incoming {
     pub(super) ticket: Ticket,
 }
 
-/// Which delivery of which connection a message is. `sequence` 0 needs no acknowledgement (QoS 0).
+/// Which delivery of which connection a message is. `sequence` 0 needs no acknowledgement: it is of QoS 0, or was acknowledged as it
+/// arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     /// Whether it came over the connection for bulk.
@@ -70,6 +71,9 @@ impl Acker {
     /// the order of these calls; one for a message of an earlier connection is ignored, because the
     /// broker delivers that message again.
     pub fn ack(&self, message: &Incoming) {
+        if message.ticket.sequence == 0 {
+            return;
+        }
         let bulk = self.bulk.as_ref().filter(|_| message.ticket.bulk);
         // If the link is gone, nobody waits for an acknowledgement.
         let _ = bulk.unwrap_or(&self.acks).send(message.ticket);
@@ -188,6 +192,11 @@ impl Shared {
         drop(queue);
         self.arrived.notify_one();
         dropped
+    }
+
+    /// Events that are there and were not received.
+    pub(super) fn unread(&self) -> usize {
+        self.lock().events.len()
     }
 
     /// Ends the inbox. What is unread stays unacknowledged and is delivered again.

@@ -38,6 +38,8 @@ struct Link {
     shared: Arc<Shared>,
     /// Whether this is the connection for bulk of two.
     bulk: bool,
+    /// Whether rumqttc acknowledges what arrives now; see [`Link::choose_who_acknowledges`].
+    eager: bool,
     /// Whether the broker keeps the session when the connection is gone.
     persistent: bool,
     connected: watch::Sender<bool>,
@@ -71,6 +73,7 @@ impl Link {
     async fn run(mut self, mut eventloop: EventLoop) {
         self.prepare(&mut eventloop, !self.persistent).await;
         loop {
+            self.choose_who_acknowledges(&mut eventloop);
             let polled = {
                 // Polled to its end, never dropped half-way while the connection is in use: a packet
                 // that is half written would be lost.

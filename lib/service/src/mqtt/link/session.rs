@@ -1,6 +1,6 @@
 //! What happens on a connection that is up: subscriptions, deliveries, acknowledgements.
 
-use rumqttc::{AsyncClient, Publish, QoS, SubAck};
+use rumqttc::{AsyncClient, EventLoop, Publish, QoS, SubAck};
 
 use super::Link;
 use super::start::filter;
@@ -13,6 +13,9 @@ use crate::warn_limited;
 /// Deliveries without an acknowledgement after which rumqttd delivers nothing more, and that
 /// includes its acknowledgements of what we publish.
 const BROKER_WINDOW: usize = 100;
+
+/// Messages of a connection for bulk that may be unread while more are acknowledged as they arrive.
+const EAGER: usize = 64;
 
 impl Link {
     pub(super) async fn connection_made(&mut self) {
@@ -112,6 +115,7 @@ impl Link {
         metrics::received(publish.payload.len());
         let sequence = match publish.qos {
             QoS::AtMostOnce => 0,
+            _ if self.eager => 0,
             _ => self.deliveries.delivered(publish.pkid),
         };
         let event = Event::Message(Incoming {
@@ -147,6 +151,21 @@ impl Link {
             hand_over(&self.client, message.clone()).await;
         }
         self.in_flight.push(message, self.up);
+    }
+
+    /// What comes in bulk is acknowledged as it arrives, by rumqttc, which answers all that it reads at once with one write; one by
+    /// one, acknowledgements cost the broker and this process a write and a wake-up for each message. Where the consumer
+    /// is slow, they wait for it as on the other connection, and the broker with them. Either way a message is in memory when
+    /// it is acknowledged, and what is lost with the process is sent again by whoever waits for its receipt.
+    pub(super) fn choose_who_acknowledges(&mut self, eventloop: &mut EventLoop) {
+        let state = &mut eventloop.state;
+        // What rumqttc has read and not handed over was read under the choice before.
+        if !self.bulk || !state.events.is_empty() {
+            return;
+        }
+        let in_order = self.deliveries.len() == 0 && self.held.is_none();
+        self.eager = in_order && self.shared.unread() < EAGER;
+        state.manual_acks = !self.eager;
     }
 
     pub(super) async fn acknowledge(&mut self, ticket: Ticket) {

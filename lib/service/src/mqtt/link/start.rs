@@ -100,6 +100,7 @@ fn start(
         ),
         shared: inbox.shared,
         bulk: inbox.bulk,
+        eager: false,
         persistent: inbox.persistent,
         connected: connected_in,
         closed,
