@@ -7,8 +7,9 @@
 //! # Layout
 //! - `receive`: what comes · `announce`: what became of a sum · `comparisons`: of sums that nobody opens · `publishing`: plan and roster · `egress`: what leaves for the broker · `echo`: whether
 //!   the plan comes back from it
-//! - `epochs`: a new key epoch, asked for by `operator rotate` · `status_hints`: what the operator waits for
+//! - `epochs`: a new key epoch, asked for by `operator rotate` · `status_hints`: what the operator waits for · `agreeing`: which mask keys are agreed on ahead
 
+mod agreeing;
 mod announce;
 mod comparisons;
 mod echo;
@@ -49,6 +50,7 @@ use crate::release::totals::COMMIT_MAX;
 use crate::search::listen::Searches;
 use crate::search::suspects::Suspects;
 use crate::setup::folder;
+use agreeing::Agreeing;
 use echo::PlanEcho;
 use egress::{Egress, Outgoing};
 use epochs::Rotation;
@@ -94,6 +96,7 @@ pub(crate) struct EventLoop {
     rankings: RankInbox,
     suspects: Suspects,
     holders: HolderDesk,
+    agreeing: Agreeing,
     releases: usize,
     feeders: metrics::Feeders,
     /// Windows released before this start, until the observer is told.
@@ -139,6 +142,7 @@ impl EventLoop {
             rankings: RankInbox::new(&folder(settings)),
             suspects: Suspects::default(),
             holders: HolderDesk::new(settings, topics.clone(), keyring.clone()),
+            agreeing: Agreeing::default(),
             rotation: Rotation::new(settings, released, clock),
             topics,
             enrolment,
@@ -259,7 +263,10 @@ impl EventLoop {
                 },
                 () = tokio::time::sleep_until(self.schedule.due()), if !is_publishing => self.begin_publishing(),
                 made = self.rotation.keys_made(), if !is_publishing => self.begin_epoch(made),
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => {
+                    self.tick();
+                    self.agree_ahead(jobs);
+                }
             }
         }
     }

@@ -52,6 +52,13 @@ impl PadKeys {
     }
 }
 
+#[cfg(test)]
+impl PadKeys {
+    pub(crate) fn has(&mut self, feeder: &FeederId, epoch: KeyEpoch, number: u32) -> bool {
+        self.kept.group(&(epoch, feeder.clone()), 0).has(number)
+    }
+}
+
 impl FeederPads<'_> {
     /// The pad key of the meter with this number.
     ///

@@ -28,10 +28,13 @@ mod shown;
 mod tests;
 mod under;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use packed::layout::{Encoding, Totals};
 use service::failpoint;
+#[cfg(test)]
+use wire::KeyEpoch;
 use wire::{DeploymentId, FeederId, Opened, Plan, Reason, Sum};
 use zeroize::Zeroizing;
 
@@ -39,6 +42,7 @@ use crate::holders::masks::HolderMasks;
 use crate::keys::keyring::Keyring;
 use crate::keys::pads::PadKeys;
 use crate::release::ledger::Spent;
+use crate::release::take_result::Unagreed;
 use checks::ChecksOpener;
 use service::trust::Members;
 pub(crate) use shown::{Masks, Shown};
@@ -167,6 +171,32 @@ impl Opener {
         members: &'a Members,
     ) -> Result<ChecksOpener<'a>, Reason> {
         self.under(At::of(sum), plan, members).map(ChecksOpener)
+    }
+
+    /// Agrees on the mask keys of meters with these numbers, as far as that was not done.
+    pub(crate) fn agree(&mut self, unagreed: &Unagreed, numbers: Range<u32>) {
+        let Unagreed {
+            feeder,
+            epoch,
+            members,
+        } = unagreed;
+        let Some(keys) = self.keyring.get(*epoch) else {
+            return;
+        };
+        let mut pads = self
+            .pads
+            .of_feeder(feeder, *epoch, &keys, members.next_number());
+        for number in numbers {
+            if let Some(member) = members.get(number) {
+                // One that cannot be agreed on is said once a sum of its meter comes.
+                let _ = pads.get(number, member);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_agreed(&mut self, feeder: &FeederId, epoch: KeyEpoch, number: u32) -> bool {
+        self.pads.has(feeder, epoch, number)
     }
 
     fn under<'a>(

@@ -208,8 +208,19 @@ impl RosterBook {
         self.own.changed(gateway, self.version);
     }
 
+    /// The version of the whole roster.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// The meters of each feeder.
+    pub(crate) fn feeders(&self) -> impl Iterator<Item = (FeederId, Arc<Members>)> {
+        let feeders = self.members.iter();
+        feeders.map(|(feeder, members)| (feeder.clone(), members.clone()))
     }
 
     /// The meters of a feeder.

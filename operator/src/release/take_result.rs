@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use release::churn::Churn;
 use service::trust::MinMeters;
-use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, Terms, WindowStart};
+use wire::{FeederId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, Terms, WindowStart};
 
 use crate::event::Excerpt;
 use crate::holders::masks::HolderMasks;
@@ -25,6 +25,16 @@ pub(crate) enum Work {
     Search(Box<Collection>),
     /// A search has ended, on the thread that it has to itself.
     Found(Box<(Collection, Found)>),
+    /// Mask keys to agree on while there is nothing else to do, in place of those told before.
+    Agree(Vec<Unagreed>),
+}
+
+/// Meters with which mask keys are agreed on before their first sum comes.
+#[derive(Debug)]
+pub(crate) struct Unagreed {
+    pub feeder: FeederId,
+    pub epoch: KeyEpoch,
+    pub members: Arc<Members>,
 }
 
 impl From<Collection> for Work {

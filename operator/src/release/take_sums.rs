@@ -8,8 +8,9 @@
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
 //! * `verified`: from whom it is · `run`: on its thread · `order`: one after the other · `refusals`: whether one may fail · `search`: for who spoiled one
-//! * `publish`: what recipients get of them
+//! * `publish`: what recipients get of them · `ahead`: what is done while no sum waits
 
+mod ahead;
 mod commit;
 mod holders;
 mod order;
@@ -72,6 +73,7 @@ pub(crate) struct SumTaker {
     /// Absent without recipients of noisy totals.
     publisher: Option<Publisher>,
     divided_first: holders::DividedFirst,
+    ahead: ahead::Ahead,
     /// The plan of the last job: it says where answers go.
     pub(super) plan: Option<Arc<Plan>>,
 }
@@ -119,6 +121,7 @@ impl SumTaker {
             owed: Vec::new(),
             publisher: None,
             divided_first: holders::DividedFirst::default(),
+            ahead: ahead::Ahead::default(),
             plan: None,
         }
     }

@@ -4,6 +4,7 @@ use service::Chain;
 use tokio::sync::mpsc;
 
 use super::SumTaker;
+use super::ahead::Ahead;
 use crate::release::take_result::{TakeResult, Work};
 use crate::release::totals::COMMIT_MAX;
 
@@ -23,7 +24,7 @@ impl SumTaker {
         let mut group = Vec::with_capacity(COMMIT_MAX);
         let mut uncounted = 0;
         let mut searching = None;
-        while queue.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
+        while self.next_group(&mut queue, &mut group) {
             let (mut jobs, mut searched) = (Vec::with_capacity(group.len()), Vec::new());
             let mut bills = Vec::new();
             for work in group.drain(..) {
@@ -34,6 +35,7 @@ impl SumTaker {
                     Work::Search(collection) => {
                         searching = self.start_search(*collection, found.clone());
                     }
+                    Work::Agree(unagreed) => self.ahead = Ahead::new(unagreed),
                     Work::Found(found) => searched.push(self.named(&found.0, &found.1)),
                 }
             }

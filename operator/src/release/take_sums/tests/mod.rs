@@ -1,3 +1,4 @@
+mod ahead;
 mod areas;
 mod attacks;
 mod bills;
