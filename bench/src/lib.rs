@@ -23,6 +23,7 @@ mod demo;
 mod epsilon;
 mod fixed;
 mod load;
+mod mqtt;
 mod operations;
 mod output;
 mod page;

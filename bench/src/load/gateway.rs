@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use meter::pacing::{Limits, Pace};
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
@@ -15,11 +16,12 @@ use service::stop::{Stop, StopHandle};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use wire::{Receipt, Retry, SettlementOutcome, Status, Unverified};
+use wire::{GatewayId, Receipt, Retry, SettlementOutcome, Status, Unverified};
 
 use super::due::{Next, State};
 use super::reports::Reports;
 use super::step::Step;
+use super::uplink::Uplink;
 
 /// The shortest sleep: the timer is no finer.
 const NAP: Duration = Duration::from_millis(1);
@@ -86,7 +88,7 @@ impl Gateways {
                 receipt: Notify::new(),
             });
             tasks.spawn(receive(line.clone(), inbox));
-            tasks.spawn(send(line, publisher.clone(), steps.clone()));
+            tasks.spawn(send(line, id.clone(), steps.clone()));
             publishers.push(publisher);
         }
         Self {
@@ -117,10 +119,84 @@ impl Gateways {
     }
 }
 
+/// A step, and of reports of it that are sent the first time the number, and from when on the pace allowed them.
+type New = (Arc<Step>, Vec<(u64, Instant)>);
+
 impl Line {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what is due and allowed, or waits for more. `false` once there are no more steps.
+    async fn send_due(
+        &self,
+        uplink: &mut Uplink,
+        steps: &mut watch::Receiver<Option<Arc<Step>>>,
+    ) -> Result<bool> {
+        if steps.has_changed().unwrap_or(false) {
+            let mut state = self.lock();
+            state.step = steps.borrow_and_update().clone();
+            state.next = 0;
+            state.room_since = Instant::now();
+        }
+        let (new, wait) = self.collect(uplink)?;
+        uplink.send().await?;
+        if let Some((step, numbers)) = new {
+            for (number, allowed) in numbers {
+                step.sent(number, allowed);
+            }
+        }
+        let Some(until) = wait else {
+            return Ok(true);
+        };
+        let nap = async {
+            match until {
+                Some(until) => {
+                    tokio::time::sleep_until(until.max(Instant::now() + NAP).into()).await
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = nap => {}
+            () = self.receipt.notified() => {}
+            changed = steps.changed() => match changed {
+                Ok(()) => steps.mark_changed(),
+                Err(_) => return Ok(false),
+            },
+        }
+        Ok(true)
+    }
+
+    /// Adds what is due and allowed to what is sent next. Returns the reports of the step among them, each with the time from which on
+    /// it was allowed, and until when to wait if that is all.
+    fn collect(&self, uplink: &mut Uplink) -> Result<(Option<New>, Option<Option<Instant>>)> {
+        let reports = read(&self.shared.reports);
+        let mut state = self.lock();
+        let step = state.step.clone();
+        let mut numbers = Vec::new();
+        let mut wait = None;
+        while !uplink.is_full() {
+            match state.next(self.index, &reports) {
+                Next::Wait(until) => {
+                    wait = Some(until);
+                    break;
+                }
+                Next::Send { row, again } => {
+                    let message = reports.message(row)?;
+                    state.sent(row, message.len(), again);
+                    uplink.add(message);
+                    if again {
+                        self.shared.resent.fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        numbers.push((state.next, state.room_since));
+                        state.next += 1;
+                    }
+                }
+            }
+        }
+        Ok((step.map(|step| (step, numbers)), wait))
     }
 
     fn settle(&self, topic: &str, payload: &bytes::Bytes) {
@@ -170,64 +246,16 @@ impl Line {
     }
 }
 
-async fn send(
-    line: Arc<Line>,
-    publisher: Publisher,
-    mut steps: watch::Receiver<Option<Arc<Step>>>,
-) {
-    loop {
-        if steps.has_changed().unwrap_or(false) {
-            let mut state = line.lock();
-            state.step = steps.borrow_and_update().clone();
-            state.next = 0;
-            state.room_since = Instant::now();
-        }
-        let prepared = {
-            let reports = read(&line.shared.reports);
-            let mut state = line.lock();
-            match state.next(line.index, &reports) {
-                Next::Wait(until) => Err(until),
-                Next::Send { row, again } => {
-                    Ok((row, again, state.room_since, reports.message(row)))
-                }
-            }
-        };
-        match prepared {
-            Ok((row, again, allowed, message)) => {
-                let (topic, payload) = match message {
-                    Ok(message) => message,
-                    Err(error) => return tracing::error!("the generator ends: {error:#}"),
-                };
-                let bytes = payload.len();
-                // Before it leaves: its receipt may be here before this task goes on.
-                line.lock().sent(row, bytes, again);
-                if publisher.publish(topic, payload, false).await.is_err() {
-                    return;
-                }
-                let mut state = line.lock();
-                if again {
-                    line.shared.resent.fetch_add(1, Ordering::Relaxed);
-                } else if let Some(step) = state.step.clone() {
-                    step.sent(state.next, allowed);
-                    state.next += 1;
-                }
-            }
-            Err(until) => {
-                let nap = async {
-                    match until {
-                        Some(until) => {
-                            tokio::time::sleep_until(until.max(Instant::now() + NAP).into()).await
-                        }
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = nap => {}
-                    () = line.receipt.notified() => {}
-                    changed = steps.changed() => if changed.is_err() { return } else { steps.mark_changed() },
-                }
-            }
-        }
+async fn send(line: Arc<Line>, id: GatewayId, mut steps: watch::Receiver<Option<Arc<Step>>>) {
+    let address = &line.shared.settings.mqtt.address;
+    let sent = async {
+        // Not one of those names under which gateways ask for their meters.
+        let mut uplink = Uplink::connect(address, &format!("reports-of-{id}")).await?;
+        while line.send_due(&mut uplink, &mut steps).await? {}
+        anyhow::Ok(())
+    };
+    if let Err(error) = sent.await {
+        tracing::error!("the generator ends: {error:#}");
     }
 }
 

@@ -26,6 +26,7 @@ mod search;
 mod step;
 mod step_summary;
 mod summary;
+mod uplink;
 mod world;
 
 use std::path::Path;

@@ -7,6 +7,7 @@
 //! share a ciphertext would add up to more than those of as many encryptions, and the operator would rightly not open the sum.
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use packed::layout::Encoding;
 use packed::report::pack;
 use packed::{ADDITIVE, Profile, RING, unpack};
@@ -29,7 +30,7 @@ struct Encrypted {
     /// Residues of the first polynomial, as many as a report has coefficients.
     first: Vec<u64>,
     /// The second polynomial, packed, and its negative.
-    second: [Vec<u8>; 2],
+    second: [Bytes; 2],
 }
 
 impl Pool {
@@ -51,7 +52,7 @@ impl Pool {
             }
             Ok(Encrypted {
                 first: unpack(&RING, zero.len(), first)?,
-                second,
+                second: second.map(Bytes::from),
             })
         };
         Ok(Self {
@@ -85,10 +86,10 @@ impl Pool {
         Ok(packed)
     }
 
-    /// The limbs of the report in this row, of which `first` is the first polynomial.
-    pub(super) fn limbs(&self, row: u64, first: &[u8]) -> Vec<u8> {
+    /// The second polynomial of the report in this row; its limbs are the first one and this.
+    pub(super) fn second(&self, row: u64) -> &Bytes {
         let (ciphertext, negative) = self.of(row);
-        [first, &ciphertext.second[usize::from(negative)]].concat()
+        &ciphertext.second[usize::from(negative)]
     }
 
     /// Bytes of a report's limbs.

@@ -1,8 +1,8 @@
 //! The reports: each with its meter's own mask and signature, made before they are due and kept in a file.
 //!
 //! A row of the file is what is the report's own: what its meter signed, and the first polynomial of its ciphertext. The other is
-//! taken from the pool when the report is sent. So the generator at work reads a row and copies a ciphertext for a report, and
-//! encrypts, masks and signs nothing.
+//! taken from the pool when the report is sent. So the generator at work reads a row for a report, and encrypts, masks, signs and
+//! copies nothing.
 
 use std::fs::File;
 use std::ops::Range;
@@ -22,6 +22,22 @@ use super::seal::{Sealed, Sealer};
 const ROW: usize = 768;
 /// Rows that are sealed at a time.
 const CHUNK: u64 = 65_536;
+
+/// A report as it is published.
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    /// Its own bytes: its envelope up to the second polynomial of the ciphertext.
+    pub(crate) before: Vec<u8>,
+    /// The second polynomial, which is where the pool has it.
+    pub(crate) rest: Bytes,
+}
+
+impl Message {
+    /// Bytes of the payload.
+    pub(crate) fn len(&self) -> usize {
+        self.before.len() + self.rest.len()
+    }
+}
 
 /// Sealed reports by row.
 #[derive(Debug)]
@@ -73,8 +89,8 @@ impl Reports {
         Ok(())
     }
 
-    /// The topic and the bytes of the report in a row.
-    pub(crate) fn message(&self, row: u64) -> Result<(String, Bytes)> {
+    /// The report in a row.
+    pub(crate) fn message(&self, row: u64) -> Result<Message> {
         ensure!(
             self.prepared.contains(&row),
             "a report that was not prepared"
@@ -89,8 +105,13 @@ impl Reports {
         let read = self.file.read_exact_at(&mut bytes, at);
         read.context("reading a prepared report")?;
         let (signed, first) = read_row(&bytes).context("a report longer than its row")?;
-        let limbs = self.sealer.limbs(row, first);
-        Ok((topic, wire::envelope(signed, Some(&limbs)).into()))
+        let mut before = wire::envelope_before_limbs(signed, self.sealer.bytes());
+        before.extend(first);
+        Ok(Message {
+            topic,
+            before,
+            rest: self.sealer.second(row),
+        })
     }
 
     /// What the report in a row says, in Wh.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use masks::{Label, PadKey, Parties};
 use packed::layout::Entered;
 use service::trust::HeldPlan;
@@ -90,7 +91,7 @@ impl Sealer {
         let modulus = self.pool.encoding().profile.ring.modulus;
         self.pads[place.meter as usize].add(&label, modulus, &mut plaintext);
         let first = self.pool.first(row, &plaintext)?;
-        let limbs = Digest::of(&self.pool.limbs(row, &first));
+        let limbs = Digest::of(&[&first[..], self.pool.second(row)].concat());
         let report = self.report(setting, salt, &place)?;
         let topic = self.topics.report(
             self.shards[place.feeder as usize],
@@ -123,9 +124,9 @@ impl Sealer {
         (random % (GREATEST_WH / quantum + 1) as u64) as i64 * quantum
     }
 
-    /// The limbs of a sealed report.
-    pub(super) fn limbs(&self, row: u64, first: &[u8]) -> Vec<u8> {
-        self.pool.limbs(row, first)
+    /// The second polynomial of a sealed report, which ends its limbs.
+    pub(super) fn second(&self, row: u64) -> Bytes {
+        self.pool.second(row).clone()
     }
 
     /// Bytes of a report's limbs.

@@ -88,6 +88,15 @@ pub fn envelope(signed: &[u8], limbs: Option<&[u8]>) -> Vec<u8> {
     writer.into_bytes()
 }
 
+/// The bytes to publish up to the limbs, of which there are `limbs_len`: for whoever sends them from where they are.
+pub fn envelope_before_limbs(signed: &[u8], limbs_len: usize) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(signed.len() + FRAME_LEN);
+    writer.array(2);
+    writer.raw(signed);
+    writer.bytes_head(limbs_len);
+    writer.into_bytes()
+}
+
 /// Room for the heads around the parts of a message and for the signature.
 const FRAME_LEN: usize = 128;
 

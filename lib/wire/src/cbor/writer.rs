@@ -61,8 +61,13 @@ impl Writer {
 
     /// A byte string.
     pub(crate) fn bytes(&mut self, value: &[u8]) {
-        self.head(Header::Bytes(Some(value.len())));
+        self.bytes_head(value.len());
         self.out.extend_from_slice(value);
+    }
+
+    /// The head of a byte string of `len` bytes; they follow.
+    pub(crate) fn bytes_head(&mut self, len: usize) {
+        self.head(Header::Bytes(Some(len)));
     }
 
     /// An item that is encoded already.
