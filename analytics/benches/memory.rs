@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use analytics::engine::{Engine, Identity, Rules};
 use analytics::store::FileStore;
-use analytics::{Admission, AssignedPlan, Incoming, verify};
+use analytics::{Admission, AssignedPlan, Incoming, Verifier};
 use bytes::Bytes;
 use clap::Parser;
 use packed::layout::{Layout, Shape};
@@ -278,7 +278,7 @@ impl World {
         let lot: Vec<_> = meters
             .map(|meter| self.report(options, meter, window))
             .collect();
-        let verdicts = verify(&admission, &lot, 0);
+        let verdicts = Verifier::new(0, 0).verify(&admission, &lot);
         assert!(verdicts.iter().all(Result::is_ok));
         drop(lot);
         engine.fold(verdicts, 0).expect("a store that can be read");

@@ -30,4 +30,4 @@ pub use admit::{Address, Admission, Admitted, Incoming, Refusal};
 pub use assignment::AssignedPlan;
 pub use engine::Event;
 pub use pipeline::{AnalyticsError, DRAIN, run, run_on, run_sharing, store_path};
-pub use verify::{Verdicts, verify};
+pub use verify::{Verdicts, Verifier};

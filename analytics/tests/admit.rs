@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use analytics::engine::{Engine, Event, Identity, Rules};
 use analytics::store::MemoryStore;
-use analytics::{Admission, AssignedPlan, Incoming, verify};
+use analytics::{Admission, AssignedPlan, Incoming, Verifier};
 use bytes::Bytes;
 use packed::{ADDITIVE, ADDITIVE_SMALL, Profile, RING};
 use service::config::Settings;
@@ -168,7 +168,10 @@ impl World {
             .iter()
             .map(|message| {
                 engine
-                    .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
+                    .fold(
+                        Verifier::new(1, 0).verify(&admission, std::slice::from_ref(message)),
+                        0,
+                    )
                     .unwrap();
                 let outgoing = engine.commit().unwrap().outgoing;
                 assert!(outgoing.len() <= 1);
@@ -291,7 +294,7 @@ fn a_report_admitted_before_its_feeder_was_handed_over_is_not_folded_after() {
     let good = world.sealed(&report(), &limbs(1));
     let before = assigned(&world.plan);
     let admission = Admission::new(&world.settings, &world.topics, &before, &world.roster, NOW);
-    let verdicts = verify(&admission, std::slice::from_ref(&good), 1);
+    let verdicts = Verifier::new(1, 0).verify(&admission, std::slice::from_ref(&good));
     assert!(verdicts[0].is_ok());
     world.plan.analytics[0].feeders = vec!["feeder-2".parse().unwrap()];
     let mut engine = world.engine();
@@ -453,7 +456,9 @@ fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
         .rev()
         .map(|hours_ago| world.sealed(&of(hours_ago), &limbs(1)))
         .collect();
-    engine.fold(verify(&admission, &batch, 1), 0).unwrap();
+    engine
+        .fold(Verifier::new(1, 0).verify(&admission, &batch), 0)
+        .unwrap();
     let mut close = |all| {
         let more = engine.close(&world.roster, 0, all).unwrap();
         let events = engine.commit().unwrap().events;
@@ -484,7 +489,10 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
         wire::seal(&report(), Some(&limbs(1)), deployment, &topic, &world.meter);
     let payload = Bytes::from(payload);
     engine
-        .fold(verify(&admission, &[Incoming { topic, payload }], 1), 0)
+        .fold(
+            Verifier::new(1, 0).verify(&admission, &[Incoming { topic, payload }]),
+            0,
+        )
         .unwrap();
     let outgoing = engine.commit().unwrap().outgoing;
     let unverified: Unverified<Receipt> =
@@ -525,7 +533,10 @@ fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_agai
                 NOW,
             );
             engine
-                .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
+                .fold(
+                    Verifier::new(1, 0).verify(&admission, std::slice::from_ref(message)),
+                    0,
+                )
                 .unwrap();
             let outgoing = engine.commit().unwrap().outgoing;
             world.open(&outgoing[0].topic, &outgoing[0].payload)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use analytics::engine::{Engine, Identity, Outgoing, Rules};
 use analytics::store::MemoryStore;
-use analytics::{Admission, AssignedPlan, Incoming, verify};
+use analytics::{Admission, AssignedPlan, Incoming, Verifier};
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator, RING, bill};
 use proptest::prelude::*;
@@ -162,7 +162,7 @@ impl Scene {
             &self.roster,
             NOW,
         );
-        let verdicts = verify(&admission, &batch, 1);
+        let verdicts = Verifier::new(1, 0).verify(&admission, &batch);
         self.engine.fold(verdicts, self.now_ms).unwrap();
         self.tick()
     }

@@ -18,7 +18,7 @@ use super::{AnalyticsError, DRAIN, Runner, TICK};
 use crate::engine::Engine;
 use crate::metrics;
 use crate::store::Store;
-use crate::verify::Verdicts;
+use crate::verify::{Verdicts, Verifier};
 
 mod due;
 mod verifying;
@@ -32,6 +32,7 @@ pub(super) struct Pipeline<S> {
     runner: Runner,
     egress: Egress,
     intake: Intake,
+    verifier: Arc<Verifier>,
     verifying: Option<JoinHandle<Lot>>,
     /// Where the engine is between steps.
     engine: Option<Engine<S>>,
@@ -63,6 +64,10 @@ impl<S: Store + 'static> Pipeline<S> {
         Self {
             egress: Egress::open(runner.publisher.clone(), runner.observer.clone()),
             intake: Intake::new(analytics.queue_max_reports, analytics.queue_max_bytes),
+            verifier: Arc::new(Verifier::new(
+                analytics.verify_threads,
+                analytics.known_keys,
+            )),
             verifying: None,
             engine: Some(engine),
             stepping: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use analytics::engine::{Effects, Engine, Identity, Outgoing, Rules};
 use analytics::store::MemoryStore;
-use analytics::{Admission, AssignedPlan, Incoming, verify};
+use analytics::{Admission, AssignedPlan, Incoming, Verifier};
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, RING};
 use service::config::Settings;
@@ -158,7 +158,7 @@ impl Scene {
         let assigned = AssignedPlan::new(Arc::new(held), "analytics-1".parse().unwrap());
         let (settings, topics) = (&self.settings, &self.topics);
         let admission = Admission::new(settings, topics, &assigned, &self.roster, NOW);
-        let verdicts = verify(&admission, &batch, 1);
+        let verdicts = Verifier::new(1, 0).verify(&admission, &batch);
         self.engine.fold(verdicts, self.now_ms).unwrap();
         self.tick()
     }

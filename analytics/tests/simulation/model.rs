@@ -7,7 +7,7 @@ use std::time::Duration;
 use analytics::engine::{Engine, Identity, Outgoing, Rules};
 use analytics::ownership::SharedMemory;
 use analytics::store::{StoreError, SumKey};
-use analytics::{Admission, AssignedPlan, Incoming, Verdicts, verify};
+use analytics::{Admission, AssignedPlan, Incoming, Verdicts, Verifier};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use service::trust::HeldPlan;
@@ -564,7 +564,10 @@ impl Case {
         let batch = draw(&mut self.rng, &mut service.reports, most);
         let (settings, topics) = (&WORLD.settings, &WORLD.topics);
         let admission = Admission::new(settings, topics, assigned, &WORLD.roster, NOW);
-        let mut verdicts = std::mem::replace(&mut service.verified, verify(&admission, &batch, 1));
+        let mut verdicts = std::mem::replace(
+            &mut service.verified,
+            Verifier::new(1, 0).verify(&admission, &batch),
+        );
         if healed || self.rng.random_bool(0.7) {
             verdicts.append(&mut service.verified);
         }

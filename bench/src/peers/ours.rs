@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
 
-use analytics::{Admission, Incoming, verify};
+use analytics::{Admission, Incoming, Verifier};
 use anyhow::{Result, anyhow, ensure};
 use bytes::Bytes;
 use masks::PadSum;
@@ -208,7 +208,7 @@ impl Ours {
             .collect();
         let began = thread_time();
         // As the service does, but on this thread alone, whose clock is read.
-        let verdicts = verify(&admission, &incoming, 1);
+        let verdicts = Verifier::new(1, 0).verify(&admission, &incoming);
         let admitted_at = thread_time();
         for verdict in verdicts {
             let admitted = verdict.map_err(|refusal| anyhow!("refused: {}", refusal.detail))?;

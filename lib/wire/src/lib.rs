@@ -59,7 +59,7 @@ pub use ids::{
     AnalyticsId, AreaId, BandName, DeploymentId, FeederId, GatewayId, HolderId, IdError,
     LayoutName, MAX_ID_LEN, MeterId, ProfileName, RecipientId,
 };
-pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
+pub use keys::{KeyError, KnownKeys, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
     Acceptance, Agreement, AgreementError, AnalyticsEnrol, AnalyticsEntry, AnswerBody, Areas, Ask,
     BIT_LEN, BandRule, Bill, BillGroup, BillReceipt, BillingPeriod, Bits, Card, Closing,
@@ -77,7 +77,7 @@ pub use message::{
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};
 pub use shard::{MAX_SHARDS, Shard};
-pub use sign::{envelope, seal, sign};
+pub use sign::{envelope, envelope_before_limbs, seal, sign};
 pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
 pub use units::{
     Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, UnixMillis, UnixSeconds,

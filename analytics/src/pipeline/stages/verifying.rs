@@ -12,7 +12,6 @@ use crate::metrics;
 use crate::pipeline::early::{self, EarlyReports};
 use crate::pipeline::intake::Lot;
 use crate::store::Store;
-use crate::verify::verify;
 
 impl<S: Store + 'static> Pipeline<S> {
     /// Takes up the reports that came too early for the plan and the roster before these.
@@ -55,12 +54,13 @@ impl<S: Store + 'static> Pipeline<S> {
             return;
         };
         let settings = self.runner.settings.clone();
+        let verifier = self.verifier.clone();
         let topics = self.runner.topics.clone();
         let now = self.runner.clock.now();
         self.verifying = Some(spawn_blocking(move || {
             let started = Instant::now();
             let admission = Admission::new(&settings, &topics, &assigned, &roster, now);
-            let verdicts = verify(&admission, &batch, settings.analytics.verify_threads);
+            let verdicts = verifier.verify(&admission, &batch);
             metrics::verified(started.elapsed(), verdicts.len());
             let is_unowned = |topic: &str| match topics.parse(topic) {
                 Some(Topic::Report { feeder, .. }) => assigned.owner(&feeder).is_none(),

@@ -1,6 +1,6 @@
 //! Reports as those of one meter that is billed: added up without what its intervals carry, which is added up by band.
 
-use analytics::{Incoming, verify};
+use analytics::{Incoming, Verifier};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use harness::usage::thread_time;
 use masks::PadSum;
@@ -42,7 +42,7 @@ impl Ours {
         let began = thread_time();
         let mut sum: Accumulator = self.empty_sum();
         let mut carried = [0_u64; 2];
-        for verdict in verify(&admission, &incoming, 1) {
+        for verdict in Verifier::new(1, 0).verify(&admission, &incoming) {
             let admitted = verdict.map_err(|refusal| anyhow!("refused: {}", refusal.detail))?;
             sum.add(&admitted.limbs)?;
             for (band, residue) in bands.iter().zip(sum.take_c0(shape.checks().start)) {
