@@ -160,6 +160,9 @@ enum Action {
     /// What `--sweep` and `--peers` ask for, without a subcommand.
     #[command(skip)]
     Measure(Measure, Box<sweep::Options>, Output),
+    /// Measure one point of a sweep.
+    #[command(hide = true)]
+    Point(Box<sweep::alone::Told>),
     /// Run one of the processes of `chaos` or `attack`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
@@ -183,9 +186,8 @@ impl Action {
             Self::Chaos { .. } | Self::Soak { .. } => Some(Kind::Chaos),
             Self::Attack { .. } => Some(Kind::Attack),
             Self::Measure(_, swept, _) if !swept.sweeps.is_empty() => Some(Kind::Sweep),
-            Self::Demo { .. } | Self::Run { .. } | Self::Budget { .. } | Self::Measure(..) => {
-                Some(Kind::Usual)
-            }
+            Self::Demo { .. } | Self::Run { .. } | Self::Budget { .. } => Some(Kind::Usual),
+            Self::Measure(..) | Self::Point(_) => Some(Kind::Usual),
             Self::Report(_) | Self::Capacity(_) | Self::Compare { .. } | Self::Tool(_) => None,
             Self::Serve(_) | Self::Network { .. } => None,
         }
@@ -210,6 +212,7 @@ impl Command {
     /// The one thing that was asked for. Ends the process with a usage error where that is nothing, or two things.
     fn asked(mut self) -> Action {
         self.sweep.quick = self.measure.quick;
+        self.sweep.common = self.common.arguments();
         if self.action.is_some() && self.measure.quick {
             let problem =
                 "`--quick` before a command has no effect: write it after a command that has it";

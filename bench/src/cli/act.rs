@@ -47,7 +47,12 @@ pub(super) async fn run(action: Action, settings: Settings) -> u8 {
 
 /// The exit code of a run that finished.
 async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
-    if !matches!(action, Action::Measure(_, ref swept, _) if !swept.sweeps.is_empty()) {
+    let sweeps = match &action {
+        Action::Measure(_, swept, _) => !swept.sweeps.is_empty(),
+        Action::Point(_) => true,
+        _ => false,
+    };
+    if !sweeps {
         // A sweep has a recorder of its own.
         telemetry::install_metrics();
     }
@@ -98,6 +103,10 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Budget { options, output } => spend(&settings, &options, &output, stop).await,
         Action::Measure(what, swept, output) => {
             measure(&settings, what, &swept, &output, stop).await
+        }
+        Action::Point(told) => {
+            let measured = sweep::alone::run(&settings, &told, &stop).await?;
+            said(&serde_json::to_string(&measured)?)
         }
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => Ok(USAGE),

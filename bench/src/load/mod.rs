@@ -14,6 +14,7 @@
 //! * [`search`]: which rate comes next
 //! * [`step_summary`], [`summary`]: tables and files
 
+mod apart;
 mod database;
 mod deployment;
 mod due;
@@ -23,6 +24,7 @@ mod pool;
 mod reports;
 mod seal;
 mod search;
+mod services;
 mod step;
 mod step_summary;
 mod summary;
@@ -82,6 +84,9 @@ pub(crate) struct Options {
     /// Offer the same to one process with a file of its own too, in the same run.
     #[arg(long)]
     pub(crate) beside_file: bool,
+    /// Run broker, operator and analytics in processes of their own, whose memory and restart are measured.
+    #[arg(long)]
+    pub(crate) processes: bool,
     /// Gateways that send, each over a connection of its own and at the pace its receipts allow.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) gateways: u32,
@@ -137,6 +142,10 @@ pub(crate) async fn run(
     stop: Stop,
 ) -> Result<Load> {
     options.sharing.check()?;
+    anyhow::ensure!(
+        !options.processes || options.sharing == Sharing::ALONE && !options.beside_file,
+        "--processes runs one analytics process with a file: leave --store, --analytics and --beside-file out"
+    );
     let mut load = measure(base, options, options.sharing, &stop).await?;
     load.write(results)?;
     if options.beside_file {
@@ -167,9 +176,15 @@ async fn measure(
     };
     let mut world = World::start(base, options, sharing, stop).await?;
     let steps = offer(&mut world, &mut search, duration, max_p99, stop).await;
+    let restarted = match &steps {
+        Ok(_) => world.restart(stop).await,
+        Err(_) => Ok(()),
+    };
     let enrolled = world.enrolled;
+    let restarted_s = world.restarted.map(|took| took.as_secs_f64());
     let stopped = world.stop().await;
     let steps = steps?;
+    restarted?;
     stopped?;
     let meters = options.meters();
     let mut load = Load {
@@ -184,6 +199,7 @@ async fn measure(
         analytics: sharing.analytics,
         pool: options.pool,
         enrolled_s: enrolled.as_secs_f64(),
+        restarted_s,
         steps,
         ..Load::default()
     };

@@ -7,10 +7,21 @@ use harness::latency::Latencies;
 use harness::verdict::Verdict;
 use serde::Serialize;
 
+use super::apart::InUse;
 use super::database::Taken;
 use super::fleet::Fleet;
 use super::step::Step;
 use harness::usage::{Spent, Usage};
+
+/// What a process took for a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct OfProcess {
+    /// Its processor time, as a number of cores.
+    pub(crate) cores: f64,
+    pub(crate) cpu_us_per_report: f64,
+    /// Its greatest resident memory so far, in MiB.
+    pub(crate) peak_mib: f64,
+}
 
 /// Lateness of the generator at the 99th percentile from which a step says more about it than about the pipeline.
 const LATE_MS: f64 = 100.0;
@@ -61,6 +72,8 @@ pub(crate) struct StepSummary {
     /// Of the database's write-ahead log, if there is one.
     pub(crate) wal_bytes_per_report: f64,
     pub(crate) split: Split,
+    /// Of services in processes of their own.
+    pub(crate) processes: BTreeMap<String, OfProcess>,
     /// Greatest resident memory of the whole process so far, in MiB.
     pub(crate) peak_mib: f64,
     /// Whether the generator was late: the step then shows its limit and not the pipeline's.
@@ -126,6 +139,25 @@ impl StepSummary {
         self
     }
 
+    /// What the services took, where they have processes of their own: it is added to what this process took.
+    pub(super) fn processes(mut self, before: &[InUse], now: &[InUse], wall: Duration) -> Self {
+        let reports = self.reports.max(1) as f64;
+        for (before, now) in before.iter().zip(now) {
+            let used = now.usage.since(&before.usage);
+            let cpu_s = used.cpu.as_secs_f64();
+            let of = OfProcess {
+                cores: cpu_s / wall.as_secs_f64().max(f64::MIN_POSITIVE),
+                cpu_us_per_report: cpu_s * 1e6 / reports,
+                peak_mib: now.usage.peak_mib(),
+            };
+            self.cores += of.cores;
+            self.cpu_us_per_report += of.cpu_us_per_report;
+            self.written_bytes_per_report += used.written_bytes as f64 / reports;
+            self.processes.insert(now.process.to_owned(), of);
+        }
+        self
+    }
+
     pub(crate) fn limited(mut self, max_p99: Option<Duration>) -> Self {
         self.within_limit =
             max_p99.is_none_or(|limit| self.latency_ms.p99 <= limit.as_secs_f64() * 1e3);
@@ -154,9 +186,16 @@ impl StepSummary {
         let share = |(role, cores): (&String, &f64)| {
             format!("{role} {cores:.2} cores, {:.0} µs a report", cores * scale)
         };
-        format!(
+        let mut text = format!(
             "by thread {}\n",
             roles.map(share).collect::<Vec<_>>().join("; ")
-        )
+        );
+        for (name, of) in &self.processes {
+            text += &format!(
+                "process {name}: {:.2} cores, {:.0} µs a report, {:.0} MiB at the peak\n",
+                of.cores, of.cpu_us_per_report, of.peak_mib
+            );
+        }
+        text
     }
 }

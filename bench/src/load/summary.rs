@@ -37,6 +37,9 @@ pub(crate) struct Load {
     pub(crate) pool: u32,
     /// Time until every meter was enrolled, in seconds.
     pub(crate) enrolled_s: f64,
+    /// With processes: from the start of operator and analytics, with all meters enrolled, to the first reports settled and opened,
+    /// in seconds.
+    pub(crate) restarted_s: Option<f64>,
     pub(crate) steps: Vec<StepSummary>,
     /// The same offered to one process with a file of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +114,11 @@ impl Load {
             self.store,
             self.pool
         );
+        if let Some(took) = self.restarted_s {
+            text += &format!(
+                "operator and analytics started again: the first reports were settled and opened {took:.1} s later\n"
+            );
+        }
         if self.searched {
             text += &self.throughput();
         } else {

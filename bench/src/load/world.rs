@@ -8,7 +8,6 @@ use harness::oracle::Truths;
 use harness::output::progress_bar;
 use harness::runtimes::Runtimes;
 use harness::sharing::Sharing;
-use harness::stack::{Next, Stack};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
 use operator::Event;
@@ -22,6 +21,7 @@ use super::fleet::{Fleet, INTERVAL_S, PublicKeys};
 use super::gateway::{Gateways, read};
 use super::reports::Reports;
 use super::seal::Sealer;
+use super::services::Services;
 use super::step::Step;
 use super::step_summary::StepSummary;
 use super::{Options, deployment};
@@ -38,13 +38,15 @@ const WARM_UP: f64 = 1_000.0;
 
 /// Services and generator, each on threads of its own name.
 pub(crate) struct World {
-    stack: Stack,
+    services: Services,
     settings: Settings,
     fleet: Arc<Fleet>,
     reports: Arc<RwLock<Reports>>,
     gateways: Gateways,
     next_cell: u64,
     pub(crate) enrolled: Duration,
+    /// From the start of operator and analytics, after all steps, to the first reports that are settled and opened.
+    pub(crate) restarted: Option<Duration>,
     _state: TempDir,
     database: Option<Database>,
     /// Dropped last: all else works on their threads.
@@ -69,13 +71,13 @@ impl World {
         let runtimes = Runtimes::start(&["operator", "analytics", "generator"])?;
         let mut settings = settings(base, &fleet);
         let database = Database::start(sharing, &mut settings)?;
-        let mut stack = Stack::services(&settings, state.path(), &(&runtimes).into()).await?;
-        start_others(&mut stack, sharing)?;
-        let settings = stack.settings().clone();
+        let kind = (sharing, options.processes);
+        let mut services = Services::start(&settings, state.path(), &runtimes, kind).await?;
+        let settings = services.settings().clone();
         let held = match deployment::plan(&settings, &fleet, stop).await {
             Ok(held) => held,
             // The service that failed says more than that one did.
-            Err(error) => return Err(stack.stop().await.err().unwrap_or(error)),
+            Err(error) => return Err(services.stop().await.err().unwrap_or(error)),
         };
         let topics = Topics::new(&settings.deployment.root)?;
         let make = || {
@@ -94,13 +96,14 @@ impl World {
         let began = Instant::now();
         let gateways = Gateways::connect(&settings, &reports, &runtimes.of("generator"));
         let mut world = Self {
-            stack,
+            services,
             settings,
             fleet,
             reports,
             gateways,
             next_cell: 0,
             enrolled: Duration::ZERO,
+            restarted: None,
             _state: state,
             database,
             _runtimes: runtimes,
@@ -159,14 +162,30 @@ impl World {
 
     async fn until(&mut self, stop: &Stop, wanted: impl Fn(&Event) -> bool) -> Result<()> {
         loop {
-            match self.stack.next(stop).await? {
-                Next::Seen(Seen::Operator(event)) if wanted(&event) => return Ok(()),
-                Next::Seen(Seen::Operator(Event::EnrolmentRefused { id, reason })) => {
+            match self.services.next(stop).await? {
+                Seen::Operator(event) if wanted(&event) => return Ok(()),
+                Seen::Operator(Event::EnrolmentRefused { id, reason }) => {
                     bail!("{id} was not enrolled: {reason}")
                 }
-                Next::Seen(_) | Next::FleetEnded(_) => {}
+                _ => {}
             }
         }
+    }
+
+    /// Starts operator and analytics again and waits until they have taken the reports of a cell, where they have processes of
+    /// their own.
+    pub(crate) async fn restart(&mut self, stop: &Stop) -> Result<()> {
+        let step = self.make(WARM_UP, Duration::from_millis(1))?;
+        if !self.services.restart().await? {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let again = self.offer(&step, ENROLMENT, stop).await?;
+        if let Some(wrong) = again.wrong.first() {
+            bail!("after the restart: {wrong}");
+        }
+        self.restarted = Some(began.elapsed());
+        Ok(())
     }
 
     /// Offers reports at `rate` for `duration` and judges what the services made of them.
@@ -202,20 +221,18 @@ impl World {
         stop: &Stop,
     ) -> Result<StepSummary> {
         let truths = self.truths(step);
-        while self.stack.reported().is_some() {}
+        self.services.forget();
         let mut watch = Watch::new(self.settings.plan.minimum_group());
         let bar = progress_bar(step.reports(), "reports");
         bar.set_message(format!("at {:.0}/s", step.rate));
         let mut threads = Threads::now();
-        let before = (Usage::now(), self.database()?);
+        let before = (Usage::now(), self.database()?, self.services.in_use());
         self.gateways.begin(step);
         let mut look = tokio::time::interval(LOOK);
         let ended = tokio::time::timeout(limit, async {
             loop {
                 tokio::select! {
-                    next = self.stack.next(stop) => if let Next::Seen(seen) = next? {
-                        watch.record(&seen);
-                    },
+                    seen = self.services.next(stop) => watch.record(&seen?),
                     _ = look.tick() => {
                         threads.look();
                         bar.set_position(step.settled());
@@ -238,6 +255,7 @@ impl World {
         let verdict = judge(&watch, &truths);
         let summary = StepSummary::new(&self.fleet, step, refused, verdict);
         let summary = summary.took(&used, &database, &spent);
+        let summary = summary.processes(&before.2, &self.services.in_use(), spent.wall);
         Ok(StepSummary { resent, ..summary })
     }
 
@@ -265,17 +283,8 @@ impl World {
 
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.gateways.stop().await;
-        self.stack.stop().await
+        self.services.stop().await
     }
-}
-
-/// Starts the rest of a pool.
-fn start_others(stack: &mut Stack, sharing: Sharing) -> Result<()> {
-    for number in 2..=sharing.analytics {
-        stack.rename_analytics(format!("analytics-{number}").parse()?);
-        stack.start_analytics();
-    }
-    Ok(())
 }
 
 /// One interval a report: what a fleet that reports every quarter of an hour sends.

@@ -2,17 +2,19 @@
 
 use analytics::metrics as analytics;
 use harness::verdict::Row;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::mqtt::metrics as mqtt;
 
+use super::legacy;
 use super::schema::Cost;
 use crate::sweep::samples::Recorded;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Extras {
     pub(crate) label: String,
     /// One row a released window, of the first repeat that finished.
-    pub(crate) rows: Vec<Row>,
+    pub(crate) windows: Vec<Value>,
     pub(crate) server: Option<Value>,
 }
 
@@ -25,9 +27,9 @@ impl Extras {
         }
     }
 
-    pub(crate) fn take(&mut self, rows: Vec<Row>, server: Option<Value>) {
-        if self.rows.is_empty() {
-            self.rows = rows;
+    pub(crate) fn take(&mut self, rows: &[Row], server: Option<Value>) {
+        if self.windows.is_empty() {
+            self.windows = rows.iter().map(legacy::window).collect();
         }
         self.server = server.or(self.server.take());
     }

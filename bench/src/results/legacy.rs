@@ -10,35 +10,37 @@ use super::schema::{Parameter, Point, PointSpread, Run, StageName};
 use crate::ratio::Spread;
 use crate::sweep::parameter;
 
+/// A released window of `analytics_results.json`.
+pub(super) fn window(row: &Row) -> Value {
+    json!({
+        "feeder": row.feeder.to_string(),
+        "window_start": row.window.0,
+        "meters": row.meters,
+        "total_wh": row.energy_wh,
+        "true_total_wh": row.true_wh,
+        "average_wh": row.mean_wh,
+        "std_wh": row.std_wh,
+        "peak_wh": row.peak_wh,
+        "load_factor": row.load_factor,
+        "max_abs_error_wh": row.error_wh,
+        "quantum_wh": row.quantum_wh,
+    })
+}
+
 /// Decrypted totals and averages of each feeder and window, beside the truth.
 pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
-    let window = |row: &Row| {
-        json!({
-            "feeder": row.feeder.to_string(),
-            "window_start": row.window.0,
-            "meters": row.meters,
-            "total_wh": row.energy_wh,
-            "true_total_wh": row.true_wh,
-            "average_wh": row.mean_wh,
-            "std_wh": row.std_wh,
-            "peak_wh": row.peak_wh,
-            "load_factor": row.load_factor,
-            "max_abs_error_wh": row.error_wh,
-            "quantum_wh": row.quantum_wh,
-        })
-    };
     let point = |(parameter, extras): &(Parameter, Extras)| {
         json!({
             "parameter": parameter::name(*parameter),
             "value": extras.label,
-            "windows": extras.rows.iter().map(window).collect::<Vec<_>>(),
+            "windows": extras.windows,
         })
     };
     json!({
         "description": "Decrypted totals per feeder and window, one repeat of each point; energies in Wh",
         "started_at": run.environment.started_at,
         "correct": run.correct,
-        "points": extras.iter().filter(|(_, extras)| !extras.rows.is_empty()).map(point).collect::<Vec<_>>(),
+        "points": extras.iter().filter(|(_, extras)| !extras.windows.is_empty()).map(point).collect::<Vec<_>>(),
     })
 }
 
@@ -160,7 +162,7 @@ mod tests {
         };
         let extras = Extras {
             label: "5".to_owned(),
-            rows: vec![row],
+            windows: vec![window(&row)],
             server: Some(server.clone()),
         };
         let extras = [(Parameter::Meters, extras)];

@@ -3,12 +3,13 @@
 //! A point runs broker, operator, analytics and a fleet over TCP for a bounded number of windows. Before the first one, a
 //! small point is run to see how fast the machine is; the estimate that is printed follows from it, and so does which
 //! points are left out. That point is the warm-up of a quick run; a full run also runs the first point of each sweep
-//! `--warmup` times without recording it.
+//! `--warmup` times without recording it. Each point has a process of its own.
 //!
 //! # Layout
 //! * [`parameter`]: what can be swept · [`work`]: what each value means · [`estimate`]: how long it takes · [`plan`]: which points are run
-//! * [`point`]: one repeat · [`samples`]: every measurement the services make
+//! * [`alone`]: a point in its process · [`point`]: one repeat · [`samples`]: every measurement the services make
 
+pub(crate) mod alone;
 mod estimate;
 pub(crate) mod parameter;
 pub(crate) mod plan;
@@ -20,7 +21,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use harness::output::progress_bar;
 use indicatif::ProgressBar;
 use service::config::Settings;
 use service::stop::Stop;
@@ -28,9 +28,10 @@ use service::stop::Stop;
 use crate::output::parsed;
 use crate::results::extras::Extras;
 use crate::results::files::Files;
-use crate::results::schema::{FORMAT, Parameter, Point, Run, Status};
-use crate::results::{environment, spread, table};
+use crate::results::schema::{FORMAT, Parameter, Run, Status};
+use crate::results::{environment, table};
 
+use self::alone::Measured;
 use self::estimate::Estimate;
 use self::plan::{Plan, Planned};
 use self::point::Bench;
@@ -86,6 +87,9 @@ pub(crate) struct Options {
     /// Fewer values, repeats and windows: all chosen sweeps within a minute.
     #[arg(skip)]
     pub(crate) quick: bool,
+    /// The files and settings given, for the process of each point.
+    #[arg(skip)]
+    pub(crate) common: Vec<String>,
 }
 
 impl Default for Options {
@@ -139,18 +143,17 @@ pub(crate) async fn run(
     run.environment.estimate_s = plan.seconds(options);
     eprintln!("{}", plan.announce(options, began.elapsed()));
     let mut sweeper = Sweeper {
-        bench,
-        options,
+        base,
+        options: options.clone(),
         began,
-        warmup: 0,
+        stop,
     };
-    sweeper.bench.shift_truth = options.shift_truth;
     let mut files = Files::new(results);
     for (parameter, points) in plan.sweeps {
         run.sweeps.push(parameter::empty(parameter));
-        sweeper.warmup = options.warmup();
-        for planned in points {
-            let (point, extras) = sweeper.point(parameter, planned).await?;
+        sweeper.options.warmup = options.warmup;
+        for planned in &points {
+            let Measured { point, extras } = sweeper.point(parameter, planned).await?;
             eprintln!("{}", table::progress(parameter, &point));
             if let Some(sweep) = run.sweeps.last_mut() {
                 sweep.points.push(point);
@@ -185,11 +188,11 @@ async fn calibrate(bench: &Bench<'_>) -> Result<Estimate> {
 }
 
 struct Sweeper<'a> {
-    bench: Bench<'a>,
-    options: &'a Options,
+    base: &'a Settings,
+    /// What the next point is measured with.
+    options: Options,
     began: Instant,
-    /// Warm-up runs that are still to come.
-    warmup: u32,
+    stop: &'a Stop,
 }
 
 impl Sweeper<'_> {
@@ -198,71 +201,23 @@ impl Sweeper<'_> {
         self.options.quick.then(left)
     }
 
-    async fn point(&mut self, parameter: Parameter, planned: Planned) -> Result<(Point, Extras)> {
-        let work = planned.work;
-        let mut point = Point {
-            label: work.label.clone(),
-            value: work.value,
-            settings: work.settings(work.configured_minimum(self.bench.base), self.options.seed)?,
-            status: Status::Skipped,
-            reasons: Vec::new(),
-            estimate_s: planned.estimate_s,
-            repeats: Vec::new(),
-            median: None,
-        };
-        let mut extras = Extras::of(&work.label);
+    async fn point(&mut self, parameter: Parameter, planned: &Planned) -> Result<Measured> {
         let needed = planned.estimate_s * f64::from(self.options.repeats());
         let late = self.left().is_some_and(|left| left.as_secs_f64() < needed);
         let late = late.then(|| "--quick: the minute is over".to_owned());
-        if let Some(reason) = planned.skip.or(late) {
+        if let Some(reason) = planned.skip.clone().or(late) {
+            let mut point = alone::unmeasured(self.base, &self.options, planned)?;
             point.reasons.push(reason);
-            return Ok((point, extras));
+            let extras = Extras::of(&point.label);
+            return Ok(Measured { point, extras });
         }
-        self.repeats(parameter, &work, &mut point, &mut extras)
-            .await?;
-        let has = |status| point.repeats.iter().any(|repeat| repeat.status == status);
-        point.status = match (has(Status::Wrong), has(Status::Failed)) {
-            (true, _) => Status::Wrong,
-            (_, true) => Status::Failed,
-            _ => Status::Ok,
-        };
-        point.median = spread::of(&point.repeats);
-        Ok((point, extras))
-    }
-
-    async fn repeats(
-        &mut self,
-        parameter: Parameter,
-        work: &Work,
-        point: &mut Point,
-        extras: &mut Extras,
-    ) -> Result<()> {
-        let most = LEAST_LIMIT.max(Duration::from_secs_f64(point.estimate_s * OVERRUN));
-        let bar = progress_bar(1, "feeder windows,");
-        bar.set_prefix(format!("{} {} ", parameter::name(parameter), work.label));
-        // The truth is shifted once, in the first point that runs.
-        let bench = self.bench;
-        self.bench.shift_truth = false;
-        for _ in 0..std::mem::take(&mut self.warmup) {
-            bar.set_message("warm-up");
-            let limit = self.left().map_or(most, |left| most.min(left));
-            bench.repeat(work, 0, limit, &bar).await?;
-        }
-        for number in 1..=self.options.repeats() {
-            let limit = self.left().map_or(most, |left| most.min(left));
-            if number > 1 && limit.as_secs_f64() < point.estimate_s {
-                break;
-            }
-            bar.set_message(format!("repeat {number} of {}", self.options.repeats()));
-            let done = bench.repeat(work, number, limit, &bar).await?;
-            let reasons = done.repeat.reasons.iter();
-            let reasons = reasons.map(|reason| format!("repeat {number}: {reason}"));
-            point.reasons.extend(reasons);
-            point.repeats.push(done.repeat);
-            extras.take(done.rows, done.server);
-        }
-        bar.finish_and_clear();
-        Ok(())
+        let left = self.left();
+        let point = (parameter, planned);
+        let measured = alone::measure(self.base, &self.options, point, left, self.stop).await?;
+        // The truth is shifted once, in the first point that runs, and only the first of a sweep is warmed up.
+        self.options.shift_truth = false;
+        self.options.warmup = Some(0);
+        Ok(measured)
     }
 }
 

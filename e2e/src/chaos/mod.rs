@@ -40,6 +40,7 @@ mod settled;
 pub mod soak;
 mod stage;
 mod summary;
+pub mod told;
 mod totals;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,7 @@ use service::{Settings, failpoint};
 use wire::{UnixMillis, UnixSeconds};
 
 use super::event_clock::EventClock;
+use super::told;
 
 /// One of the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
@@ -119,6 +120,9 @@ pub struct Arguments {
     /// File of the clock that the gateway goes by, in the place of the machine's.
     #[arg(long)]
     pub clock: Option<PathBuf>,
+    /// Print what the operator tells its observer, a line of JSON for each [`Told`].
+    #[arg(long)]
+    pub events: bool,
     /// What a person does beside a running operator.
     #[command(subcommand)]
     pub command: Option<ByHand>,
@@ -231,7 +235,8 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             if let Some(by_hand) = &arguments.command {
                 return by_hand.run(&context.settings, context.clock.now());
             }
-            operator::run(&context.settings, context.clock, context.stop, None).await?;
+            let observer = arguments.events.then(told::observer);
+            operator::run(&context.settings, context.clock, context.stop, observer).await?;
             Ok(())
         }),
         Role::Analytics | Role::SecondAnalytics | Role::ThirdAnalytics => {

@@ -52,17 +52,27 @@ impl Common {
     /// The files and settings given, each behind a space, as a shell reads them: for another command of the same deployment.
     #[must_use]
     pub fn repeated(&self) -> String {
+        let words = self.arguments();
+        let flags = words.chunks(2);
+        flags
+            .map(|flag| format!(" {} {}", flag[0], quoted(&flag[1])))
+            .collect()
+    }
+
+    /// The files and settings given, a flag and its value in turn: for another process of the same deployment.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
         let files = self
             .config
             .iter()
-            .map(|file| ("config", file.display().to_string()));
+            .map(|file| ("--config", file.display().to_string()));
         let set = self
             .set
             .iter()
-            .map(|(key, value)| ("set", format!("{key}={value}")));
+            .map(|(key, value)| ("--set", format!("{key}={value}")));
         let flags = files.chain(set);
         flags
-            .map(|(flag, value)| format!(" --{flag} {}", quoted(&value)))
+            .flat_map(|(flag, value)| [flag.to_owned(), value])
             .collect()
     }
 
