@@ -95,7 +95,7 @@ impl Row {
             Self::FoldAvx2 => promise("memcpy ÷ fold, AVX2", (Side::AtLeast, 0.4, "×")),
             Self::Admit => promise(
                 "decode + verify + fold in analytics, processor time",
-                (Side::AtMost, 60.0, "µs"),
+                (Side::AtMost, 20.0, "µs"),
             ),
             Self::Unmask => promise(
                 "pads of a contributor, 232 words, processor time",

@@ -141,13 +141,13 @@ mod tests {
 
     #[test]
     fn the_median_is_held_against_the_limit() {
-        let met = judge(Row::Admit, value(60.0), &options(&[]));
+        let met = judge(Row::Admit, value(20.0), &options(&[]));
         assert_eq!(met.verdict, Verdict::Met);
-        let missed = judge(Row::Admit, value(60.1), &options(&[]));
+        let missed = judge(Row::Admit, value(20.1), &options(&[]));
         assert_eq!(missed.verdict, Verdict::Missed);
         let slower = judge(
             Row::Admit,
-            value(60.1),
+            value(20.1),
             &options(&["admit=999", "admit=90"]),
         );
         assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 90.0));
