@@ -64,10 +64,21 @@ impl Deployment {
     /// Starts a binary whose log is called `label`.
     #[must_use]
     pub fn start_as(&self, label: &str, name: &str, arguments: &[&str]) -> Process {
+        self.spawn(label, self.command(name, arguments))
+    }
+
+    /// Starts a binary that dies, as by a kill, when it comes to a point of this name for the first time.
+    #[must_use]
+    pub fn start_to_die(&self, name: &str, arguments: &[&str], point: &str) -> Process {
+        let mut command = self.command(name, arguments);
+        command.env(service::failpoint::VARIABLE, point);
+        self.spawn(&format!("{name}-{point}"), command)
+    }
+
+    fn spawn(&self, label: &str, mut command: Command) -> Process {
         let log = self.folder.path().join(format!("{label}.log"));
         let output = self.folder.path().join(format!("{label}.out"));
-        let child = self
-            .command(name, arguments)
+        let child = command
             .stdout(File::create(output).expect("a file"))
             .stderr(File::create(&log).expect("a file"))
             .spawn()

@@ -20,10 +20,11 @@ use harness::watch::Seen;
 use holder::setup::{Numbers, together};
 use meter::simulated;
 use operator::FeederReport;
+use privacy::{Guarantee, Unit};
 use readings::Simulated;
 use service::clock::MockClock;
 use service::{Settings, Stop};
-use wire::{Agreement, Grid, HolderId, UnixMillis};
+use wire::{Agreement, Grid, HolderId, UnixMillis, WindowStart};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -33,6 +34,7 @@ const METERS: u32 = 20;
 const GROUP: Group = Group {
     threshold: 2,
     holders: 4,
+    noise: None,
 };
 
 async fn limited<T>(future: impl Future<Output = T>) -> T {
@@ -68,14 +70,19 @@ struct Deployment {
 
 impl Deployment {
     async fn start(windows: u64) -> Self {
+        Self::start_of(windows, GROUP, |_| {}).await
+    }
+
+    async fn start_of(windows: u64, group: Group, change: impl FnOnce(&mut Settings)) -> Self {
         let state = tempfile::tempdir().unwrap();
         let clock = MockClock::new(at(0));
         let on = On {
             clock: clock.clone(),
             ..On::here()
         };
-        let settings = settings(windows);
-        let stack = Stack::with_holders(&settings, state.path(), &on, Some(GROUP));
+        let mut settings = settings(windows);
+        change(&mut settings);
+        let stack = Stack::with_holders(&settings, state.path(), &on, Some(group));
         let mut stack = stack.await.unwrap();
         stack.add_fleet(Network::default()).await.unwrap();
         let mut deployment = Self {
@@ -119,7 +126,16 @@ impl Deployment {
     }
 
     /// Stops everything; every window has one total, which is exact.
-    async fn end(mut self) -> Vec<FeederReport> {
+    async fn end(self) -> Vec<FeederReport> {
+        let (released, shown) = self.stop().await;
+        for report in &released {
+            assert_eq!(report.energy_wh, shown[&report.window_start], "{report:?}");
+        }
+        released
+    }
+
+    /// Stops everything; every window has one total. Returns what each would be without noise, too.
+    async fn stop(mut self) -> (Vec<FeederReport>, BTreeMap<WindowStart, Vec<Option<i64>>>) {
         self.all_released().await;
         self.stack.stop().await.unwrap();
         let source = Simulated::new(&simulated(self.stack.settings())).unwrap();
@@ -133,12 +149,13 @@ impl Deployment {
             .map(|report| ((report.feeder.clone(), report.window_start), report))
             .collect();
         assert_eq!(self.released.len() as u64, self.windows);
+        let mut shown = BTreeMap::new();
         for (key, truth) in &truths.entered(|key| Some(scale(of_window[key]))) {
-            let shown = truth.shown_wh(self.stack.settings().plan.min_meters);
-            assert_eq!(of_window[key].energy_wh, shown, "{key:?}");
+            let min_meters = self.stack.settings().plan.min_meters;
+            shown.insert(key.1, truth.shown_wh(min_meters));
             assert_eq!(of_window[key].meters, METERS);
         }
-        self.released
+        (self.released, shown)
     }
 }
 
@@ -196,7 +213,7 @@ async fn a_lost_holder_is_replaced_in_mid_stream_by_those_who_are_left() {
         consents: 3,
     };
     let from = window(4);
-    let second = together(&holders, numbers, from, Some((&first.terms, &before))).unwrap();
+    let second = together(&holders, numbers, (from, None), Some((&first.terms, &before))).unwrap();
     let next = deployment.state.path().join("second.agreement");
     std::fs::write(&next, second.to_bytes()).unwrap();
     for own in holders {
@@ -222,4 +239,75 @@ async fn a_lost_holder_is_replaced_in_mid_stream_by_those_who_are_left() {
         .iter()
         .filter(|report| consented(report).contains(&"holder-5"));
     assert!(by_fifth.count() > 0);
+}
+
+/// ε 10 an interval, so that the noise of four streams is far below the load.
+fn noisy() -> Group {
+    Group {
+        noise: Some(Guarantee {
+            unit: Unit::Interval,
+            epsilon: 10.0.try_into().unwrap(),
+            delta: None,
+        }),
+        ..GROUP
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_noise_of_holders_nobody_sees_an_exact_total_and_recipients_get_the_noise_there_is() {
+    const WINDOWS: u64 = 3;
+    let recipients = |settings: &mut Settings| {
+        let recipients = serde_json::json!([
+            { "name": "press", "unit": "interval", "mechanism": "laplace", "epsilon": 10.0 },
+            { "name": "town", "unit": "interval", "mechanism": "laplace", "epsilon": 1.0 },
+        ]);
+        settings.publish.recipients = serde_json::from_value(recipients).unwrap();
+    };
+    let mut deployment = Deployment::start_of(WINDOWS, noisy(), recipients).await;
+    for _ in 0..WINDOWS {
+        deployment.pass().await;
+        // Whoever answers after a restart has the same noise: the sum of two covers would differ otherwise.
+        for own in deployment.stack.stop_holders().await.unwrap() {
+            deployment.stack.start_holder(own);
+        }
+        deployment.all_released().await;
+    }
+    let state = deployment.state.path();
+    let [press, refused] =
+        ["press.jsonl", "town.jsonl"].map(|name| lines(&find(state, name).unwrap()));
+    let (released, shown) = deployment.stop().await;
+    for report in &released {
+        let noise = report.noise().unwrap();
+        assert_eq!((noise.shares, noise.epsilon), (4, 10.0));
+        assert_eq!(report.clamped, None);
+        let exact = &shown[&report.window_start];
+        assert_ne!(report.energy_wh, *exact, "without noise by a chance of 10⁻⁶");
+        for (noisy, exact) in report.energy_wh.iter().zip(exact) {
+            let added = noisy.unwrap().abs_diff(exact.unwrap());
+            assert!(added < 12 * noise.half_width_wh, "{added}");
+        }
+        let line = press
+            .iter()
+            .find(|line| line["window_start"] == report.window_start.0)
+            .unwrap();
+        let energy: Vec<Option<i64>> = serde_json::from_value(line["energy_wh"].clone()).unwrap();
+        assert_eq!((energy, &line["shares"]), (report.energy_wh.clone(), &4.into()));
+    }
+    // The holders' noise is not what it asks for.
+    assert_eq!(refused.len() as u64, WINDOWS);
+    assert!(refused.iter().all(|line| line["refused"] == "other_noise"));
+}
+
+fn find(folder: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.find_map(|path| match path.is_dir() {
+        true => find(&path, name),
+        false => (path.file_name()? == name).then_some(path),
+    })
+}
+
+fn lines(file: &std::path::Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -61,6 +61,14 @@ def row():
             size=(6, 7), links=[("roster not countersigned", "cipherwattrosternotcountersigned")],
         ),
         series(
+            "Left for noisy totals, by holder", "What the feeder with the least may still give away by totals with noise, in its newest period, as a "
+            "share of what the holder lets pass. At 0 it consents to no more of that feeder.", "percentunit",
+            [
+                line(f"min by (job, instance) (cipherwatt_holder_noise_budget_left_ratio{{{PROCESS}}})", "{{job}} {{instance}}"),
+            ],
+            size=(6, 7), links=[("holders' noise budget", "cipherwattholdernoisebudgetlow")],
+        ),
+        series(
             "Messages not taken", "Per second, by reason: messages of the operator that a holder did not take, pages of the roster among them, and messages "
             "of holders that the operator did not take.", "ops",
             [

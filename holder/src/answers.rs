@@ -5,6 +5,7 @@
 //! the keys and the ledger, so the same question gets the same answer, over a restart as well.
 
 mod asked;
+mod charge;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -23,6 +24,7 @@ use wire::{
 use crate::judge::{self, Grounds};
 use crate::keys::{Folder, Part};
 use crate::ledger::{Consented, Ledger};
+use crate::metrics::Budgets;
 use crate::pads::Pads;
 use crate::roster::OwnRoster;
 use crate::{HolderError, metrics};
@@ -47,9 +49,12 @@ pub(crate) struct Answers {
     epochs: BTreeMap<KeyEpoch, EpochPlan>,
     release: service::config::Release,
     min_meters_floor: u32,
+    /// The least meters of a sum whose ε is about a household's day.
+    day_min_meters: u32,
     keep: Duration,
     future_tolerance: Duration,
     clock: SharedClock,
+    budgets: Budgets,
 }
 
 impl Answers {
@@ -78,9 +83,11 @@ impl Answers {
             ledger,
             release: settings.release.clone(),
             min_meters_floor: settings.holder.min_meters_floor,
+            day_min_meters: settings.publish.household_day_min_meters,
             keep: settings.holder.keep,
             future_tolerance: settings.analytics.future_tolerance,
             clock,
+            budgets: Budgets::default(),
         };
         for part in answers.parts.values() {
             answers.pads.expect(part, answers.roster.feeders());
@@ -175,7 +182,13 @@ impl Answers {
         for group in own {
             let streams = (0..u16::BITS as usize).filter(|place| group.streams >> place & 1 == 1);
             let masked = asked.masked();
-            let words = self.pads.add_up(&masked, part, streams, &self.roster)?;
+            let mut words = self.pads.add_up(&masked, part, streams, &self.roster)?;
+            if let (Step::Payload, Some(noise)) = (ask.step, &asked.noise) {
+                let secrets = part.secrets.iter();
+                for (_, secret) in secrets.filter(|(place, _)| group.streams >> place & 1 == 1) {
+                    noise.put_under(&mut words, secret, (&asked.terms, &asked.content));
+                }
+            }
             let body = AnswerBody::Masks {
                 streams: group.streams,
                 words: words[coefficients.clone()].to_vec(),
@@ -234,10 +247,14 @@ impl Answers {
             if let Err(reason) = judge::judge(sum, &before, &self.grounds(&held.plan, sum)?) {
                 return Ok(Err(reason));
             }
+            let charge = match self.charge(asked)? {
+                Ok(charge) => charge,
+                Err(reason) => return Ok(Err(reason)),
+            };
             let shares: Vec<_> = asked.shares().collect();
             let shares = shares.iter().map(|(feeder, share)| (*feeder, share));
-            self.ledger
-                .consent(sum.window, shares, self.keep.as_secs())?;
+            let keep_s = self.keep.as_secs();
+            self.ledger.consent(sum.window, shares, keep_s, charge)?;
             metrics::consented();
         }
         let topic = self.topics.of(&Topic::Consent {

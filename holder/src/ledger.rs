@@ -6,6 +6,7 @@
 //! Where this file is lost or put back from a backup, the holder would consent twice: its place in the agreement is lost, and the
 //! others go on without it.
 
+mod budget;
 mod epochs;
 mod error;
 mod members;
@@ -18,9 +19,10 @@ use service::failpoint;
 use service::store::{self, Fault};
 use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
 
+pub(crate) use budget::Charge;
 pub use error::LedgerError;
 pub(crate) use tables::FILE;
-use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, MEMBERS, META, PRESENT};
+use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, GIVEN, MEMBERS, META, PRESENT};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";
@@ -67,6 +69,7 @@ impl Ledger {
             changes.open_table(PRESENT)?;
             changes.open_table(BOUNDS)?;
             changes.open_table(EPOCHS)?;
+            changes.open_table(GIVEN)?;
             Ok(())
         };
         let made = store::create(&path, &store::builder(CACHE), fill);
@@ -163,13 +166,14 @@ impl Ledger {
         self.at(read())
     }
 
-    /// Writes down what is consented to, feeder by feeder. Only when this returns may the consent leave. What is then more than
+    /// Writes down what is consented to, feeder by feeder, and what that gives away. Only when this returns may the consent leave. What is then more than
     /// `keep_s` seconds before the newest window is forgotten, and refused for ever.
     pub(crate) fn consent<'a>(
         &mut self,
         window: WindowStart,
         shares: impl Iterator<Item = (&'a FeederId, &'a Consented)>,
         keep_s: u64,
+        charge: Option<Charge>,
     ) -> Result<(), LedgerError> {
         let write = || -> Result<(), Error> {
             let changes = self.database.begin_write()?;
@@ -185,6 +189,9 @@ impl Ledger {
                         share.set.as_bytes(),
                     );
                     table.insert(key, row)?;
+                    if let Some(charge) = &charge {
+                        charge.write(&changes, feeder, window)?;
+                    }
                 }
                 let mut bounds = changes.open_table(BOUNDS)?;
                 let [first, newest] = [FIRST, NEWEST]
@@ -195,6 +202,9 @@ impl Ledger {
                 if first > known {
                     bounds.insert(FIRST, first)?;
                     table.retain_in(..(first, "", &[0; 32]), |_, _| false)?;
+                    if let Some(charge) = &charge {
+                        Self::forget_given(&changes, first.min(charge.period.start))?;
+                    }
                 }
             }
             failpoint::hit("holder.before_consent");

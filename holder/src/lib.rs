@@ -3,7 +3,7 @@
 //! # Layout
 //! * `keys`: the state folder · [`setup`]: how holders come to an agreement
 //! * `ledger`: what it consented to, and the meters it knows · `roster`: those meters
-//! * `judge`: what it lets be opened · `pads`: masks, added up · `answers`: questions and their answers
+//! * `judge`: what it lets be opened · `pads`: masks, added up · `noise`: what goes with them · `answers`: questions and their answers
 //! * `pages`: the roster, taken and countersigned · `approvals`: what a person decides of it · `run`: over MQTT
 //! * [`metrics`]: what it counts · [`doctor`]: what the set-up lacks
 
@@ -15,6 +15,7 @@ mod judge;
 mod keys;
 mod ledger;
 pub mod metrics;
+mod noise;
 mod pads;
 mod pages;
 mod roster;

@@ -1,10 +1,11 @@
 //! A holder's metrics. What each counts is said once, in its help.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, gauge, histogram};
 use service::telemetry::register;
-use wire::{Reason, Step};
+use wire::{FeederId, Reason, Step};
 
 /// Counter by `step`.
 pub const ASKED: &str = "cipherwatt_holder_questions_total";
@@ -14,6 +15,7 @@ const REJECTED: &str = "cipherwatt_holder_rejected_total";
 const CONSENTS: &str = "cipherwatt_holder_consents_total";
 const COUNTERSIGNED: &str = "cipherwatt_holder_countersigned_pages_total";
 const METERS: &str = "cipherwatt_holder_meters";
+const LEFT: &str = "cipherwatt_holder_noise_budget_left_ratio";
 const ANSWER: &str = "cipherwatt_holder_answer_duration_seconds";
 
 const STEPS: [Step; 3] = [Step::Checks, Step::Consent, Step::Payload];
@@ -51,6 +53,12 @@ pub fn register() {
         METERS,
         "Meters that this holder knows, those that left included",
     );
+    describe_gauge!(
+        LEFT,
+        "What the feeder with the least may still give away by noisy totals in its newest period, as a share of what this holder \
+         lets pass; 1 until a sum with noise comes"
+    );
+    gauge!(LEFT).set(1.0);
     register::histogram(ANSWER, "Time from a question to its answer");
 }
 
@@ -76,6 +84,22 @@ pub(crate) fn countersigned() {
 
 pub(crate) fn meters(meters: usize) {
     gauge!(METERS).set(meters as f64);
+}
+
+/// What feeders may still give away, each in its newest period.
+#[derive(Debug, Default)]
+pub(crate) struct Budgets(BTreeMap<FeederId, (u64, f64)>);
+
+impl Budgets {
+    /// What a feeder has left in the period that begins at `period`, as a share of all.
+    pub(crate) fn left(&mut self, feeder: &FeederId, period: u64, left: f64) {
+        let known = self.0.entry(feeder.clone()).or_insert((period, left));
+        if known.0 <= period {
+            *known = (period, left.clamp(0.0, 1.0));
+        }
+        let least = self.0.values().map(|(_, left)| *left);
+        gauge!(LEFT).set(least.fold(1.0, f64::min));
+    }
 }
 
 pub(crate) fn answered(took: Duration) {

@@ -13,6 +13,7 @@ use service::{MockClock, Settings};
 use tempfile::TempDir;
 use wire::{
     Ask, CapacityClass, Consent, ContributorSet, Digest, Group, HolderAnswer, KeyEpoch, MaskKey,
+    NoiseTerms,
     Part as SumPart, Plan, PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share, SigningKey,
     Step, Sum, Terms, Topic, Topics, UnixMillis, Watts, WindowStart,
 };
@@ -87,7 +88,16 @@ impl World {
     /// `n` holders, of whom `threshold` have all streams and `consents` have to consent, and so many meters on each feeder, whom all
     /// holders countersigned.
     pub(crate) fn new((threshold, consents, n): (u8, u8, usize), meters: u32) -> Self {
-        let mut world = Self::set_up((threshold, consents, n), meters);
+        Self::noisy((threshold, consents, n), meters, None)
+    }
+
+    /// The same of holders that agreed on noise.
+    pub(crate) fn noisy(
+        (threshold, consents, n): (u8, u8, usize),
+        meters: u32,
+        noise: Option<NoiseTerms>,
+    ) -> Self {
+        let mut world = Self::set_up((threshold, consents, n), meters, noise);
         for holder in 0..n {
             let opened = world.open(holder);
             world.holders.push(opened);
@@ -100,14 +110,18 @@ impl World {
     }
 
     /// The same without a holder that runs.
-    pub(crate) fn set_up((threshold, consents, n): (u8, u8, usize), meters: u32) -> Self {
+    pub(crate) fn set_up(
+        (threshold, consents, n): (u8, u8, usize),
+        meters: u32,
+        noise: Option<NoiseTerms>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings: Vec<_> = (0..n).map(|holder| settings(dir.path(), holder)).collect();
         let numbers = Numbers {
             threshold,
             consents,
         };
-        let agreement = together(&settings, numbers, WindowStart(0), None).unwrap();
+        let agreement = together(&settings, numbers, (WindowStart(0), noise), None).unwrap();
         let analytics = SigningKey::from_bytes(&[2; 32]);
         Self {
             holders: Vec::new(),

@@ -1,7 +1,7 @@
 //! Readings become batches: one meter's intervals of one window, ready to be encrypted together.
 
 use packed::layout::Entered;
-use wire::{Grid, WindowStart};
+use wire::{Grid, Watts, WindowStart};
 
 use crate::quantum::{self, Scale};
 use readings::{MeterSpec, MicroWattHours, Reading, clamp};
@@ -50,6 +50,16 @@ pub(crate) struct MeterWindow {
 }
 
 impl MeterWindow {
+    /// Cuts off what is beyond this power, of either sign, in intervals of so many seconds: it counts as clamped.
+    pub(crate) fn clip(&mut self, most: Watts, interval_s: u32) {
+        for taken in &mut self.taken {
+            if let Taken::Energy(energy, clamped) = taken {
+                let (clipped, is_beyond) = clamp(*energy, most, interval_s);
+                *taken = Taken::Energy(clipped, *clamped || is_beyond);
+            }
+        }
+    }
+
     /// The batch of whole quanta that they are, after `remainder` of the readings before, which becomes what is left.
     #[must_use]
     pub(crate) fn enter(self, scale: Scale, remainder: &mut MicroWattHours) -> Batch {
@@ -190,6 +200,28 @@ mod tests {
 
     fn energy(micro_wh: i64, clamped: bool) -> Taken {
         Taken::Energy(MicroWattHours(micro_wh), clamped)
+    }
+
+    #[test]
+    fn what_is_beyond_the_power_that_readings_enter_with_is_cut_off_and_counts_as_clamped() {
+        let mut window = MeterWindow {
+            meter: 0,
+            window: WindowStart(0),
+            taken: vec![
+                energy(900_000_000, false),
+                energy(-2_000_000_000, false),
+                energy(500_000_000, true),
+                Taken::Missing,
+            ],
+        };
+        window.clip(Watts(1_000), 3_600);
+        let expected = [
+            energy(900_000_000, false),
+            energy(-1_000_000_000, true),
+            energy(500_000_000, true),
+            Taken::Missing,
+        ];
+        assert_eq!(window.taken, expected);
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub use plan::stored::stored_plan;
 pub use release::bills::{BandEnergy, BillReport};
 pub use release::histogram::{Bracket, Histogram};
 pub use release::ledger::FILE as LEDGER_FILE;
+pub use publish::said::NoiseSaid;
 pub use release::report::{By, FeederReport, HeldBy, Scale};
 pub use run::run;
 pub use setup::folder;

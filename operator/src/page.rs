@@ -112,7 +112,10 @@ pub fn window(report: &FeederReport) -> Window {
         quantum_wh: report.quantum_wh,
         taken_at: report.by.taken_at.0,
         holders: report.holders.as_ref().map(|holders| HeldBy {
-            of: holders.of.clone(),
+            of: match holders.noise {
+                Some(_) => format!("{}, with noise", holders.of),
+                None => holders.of.clone(),
+            },
             consented: holders.consented.clone(),
         }),
         load: Some(Load {
@@ -224,6 +227,7 @@ mod tests {
             holders: Some(crate::HeldBy {
                 of: "2of3".to_owned(),
                 consented: ids(&["association", "regulator"]),
+                noise: None,
             }),
             ..report("feeder-1", 0)
         };

@@ -18,7 +18,11 @@ pub(super) const GROUP: Group = group(2, 4);
 const MINIMUM: u32 = 15;
 const HOMES: u32 = MINIMUM + 1;
 pub(super) const fn group(threshold: u8, holders: u8) -> Group {
-    Group { threshold, holders }
+    Group {
+        threshold,
+        holders,
+        noise: None,
+    }
 }
 
 /// A coalition that asks holders: of the operator's keys and an analytics service.

@@ -7,6 +7,7 @@ use wire::{Ask, Consent, Detached, Digest, EpochPlan, FeederId, HolderId, Plan, 
 use super::Answers;
 use crate::keys::Part;
 use crate::ledger::Consented;
+use crate::noise::SumNoise;
 use crate::pads::Masked;
 use crate::roster::OwnRoster;
 use crate::{HolderError, judge};
@@ -20,6 +21,8 @@ pub(super) struct Asked {
     /// The digest of the terms of its window.
     pub(super) terms: Digest,
     pub(super) shape: Shape,
+    /// None: its total is exact.
+    pub(super) noise: Option<SumNoise>,
     /// The digest of the complete setting of each share.
     settings: Vec<Digest>,
     /// What its masks follow from.
@@ -91,6 +94,7 @@ impl Answers {
             .and_then(|()| self.settings(&sum, &held.plan));
         let asked = checked.and_then(|settings| {
             Ok(Asked {
+                noise: SumNoise::of(&sum, terms, held)?,
                 subject: ask.subject(),
                 terms: digest,
                 shape: held.shape,

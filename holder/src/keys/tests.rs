@@ -29,6 +29,7 @@ fn part(folder: &Folder) -> Part {
         previous: None,
         threshold: 2,
         consents: 2,
+        noise: None,
         holders: vec![
             entry("association", SigningKey::generate().verifying_key()),
             entry("regulator", folder.signing.verifying_key()),

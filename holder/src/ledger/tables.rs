@@ -27,6 +27,10 @@ type ConsentRow = (
     &'static [u8],
 );
 
+/// Feeder and start of the window: what its sums with noise gave away of a household, in billionths of ε and 10⁻¹² of ρ.
+pub(super) const GIVEN: TableDefinition<(&str, u64), (u64, u64)> =
+    TableDefinition::new("given_away");
+
 /// Feeder and number: meter, what it signs with, mask key, class of capacity, whether it is billed, gateway.
 pub(super) const MEMBERS: TableDefinition<(&str, u32), MemberRow> = TableDefinition::new("members");
 type MemberRow = (

@@ -22,7 +22,7 @@ fn consented(content: u8, numbers: std::ops::Range<u32>) -> Consented {
 fn consent(ledger: &mut Ledger, day: u64, feeder: &FeederId, what: &Consented) {
     let shares = [(feeder, what)].into_iter();
     let window = WindowStart(day * DAY);
-    ledger.consent(window, shares, 10 * DAY).unwrap();
+    ledger.consent(window, shares, 10 * DAY, None).unwrap();
 }
 
 #[test]

@@ -227,7 +227,7 @@ async fn forged(operator: &mut Operator, holder: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holders_answer_over_a_broker_and_after_a_restart_they_say_the_same() {
     let broker = Broker::start().await;
-    let mut operator = Operator::connect(World::set_up((2, 3, 4), 8), &broker);
+    let mut operator = Operator::connect(World::set_up((2, 3, 4), 8, None), &broker);
     let plan = operator.world.plan.clone();
     operator.publish(&plan, &Topic::Plan, true).await;
     let mut holders: Vec<_> = (0..3)

@@ -11,7 +11,8 @@ use wire::{DeploymentId, Digest, Message as _, UnixSeconds, WindowStart};
 use super::deal::{self, Dealt};
 use super::error::SetupError;
 use super::files::{self, Sent};
-use super::proposal::{self, Numbers, Proposed};
+use super::noise::Noise;
+use super::proposal::{self, Numbers, Proposed, Wanted};
 use super::{agree, show};
 use crate::keys::Folder;
 
@@ -28,6 +29,7 @@ pub enum SetupCommand {
     /// Propose an agreement of the holders whose cards these are; any of them can, and so can the operator
     #[command(
         after_help = "Examples:\n  holder propose --threshold 2 --consents 3 a.card b.card c.card d.card --output first.proposal\n  \
+                      holder propose --threshold 2 --consents 3 *.card --noise-epsilon 0.5 --noise-clip 5000 --output noisy.proposal\n  \
                       holder propose --after 1.agreement --from 2026-07-01T00:00:00Z *.card --output 2.proposal"
     )]
     Propose(Propose),
@@ -117,6 +119,8 @@ pub struct Propose {
     /// The agreement that it is to follow
     #[arg(long, value_name = "FILE")]
     after: Option<PathBuf>,
+    #[command(flatten)]
+    noise: Noise,
     /// Propose numbers with which fewer holders than the threshold can tell a single reading
     #[arg(long)]
     weak: bool,
@@ -209,7 +213,12 @@ impl Propose {
             .transpose()?;
         let after = after.map(|agreement| agreement.terms);
         let cards = files::read_all(&self.cards)?;
-        let proposed = proposal::propose(&settings.deployment.id, (numbers, from), after, cards)?;
+        let wanted = Wanted {
+            numbers,
+            from,
+            noise: self.noise.terms(settings)?,
+        };
+        let proposed = proposal::propose(&settings.deployment.id, wanted, after, cards)?;
         proposed.check_strength(self.weak)?;
         files::write(&self.output, &proposed.proposal.to_cbor(None))?;
         Ok(format!(

@@ -227,6 +227,9 @@ pub enum SetupError {
         /// The first window of the later terms.
         from: WindowStart,
     },
+    /// Noise that cannot be made.
+    #[error("the noise of the agreement cannot be made")]
+    Noise(#[source] privacy::ParameterError),
     /// The agreement does not hold.
     #[error(transparent)]
     Agreement(#[from] AgreementError),

@@ -1,10 +1,11 @@
 //! A proposal and its cards.
 
 use bytes::Bytes;
+use privacy::Guarantee;
 use service::config::PinnedHolder;
 use wire::{
     Agreement, Card, DeploymentId, Detached, Digest, HolderEntry, HolderSet, Message as _,
-    Proposal, Stream, Terms, WindowStart,
+    NoiseTerms, Proposal, Stream, Terms, WindowStart,
 };
 
 use super::error::SetupError;
@@ -37,13 +38,27 @@ pub(super) fn card(folder: &Folder) -> Bytes {
     folder.sign(&card)
 }
 
-/// A proposal of these cards. `from` may be left out for the first agreement: it is then for every window.
+/// What is proposed beside the holders themselves.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) numbers: Numbers,
+    /// May be left out for the first agreement: it is then for every window.
+    pub(super) from: Option<WindowStart>,
+    pub(super) noise: Option<NoiseTerms>,
+}
+
+/// A proposal of these cards.
 pub(super) fn propose(
     deployment: &DeploymentId,
-    (numbers, from): (Numbers, Option<WindowStart>),
+    wanted: Wanted,
     after: Option<Terms>,
     cards: Vec<Bytes>,
 ) -> Result<Proposed, SetupError> {
+    let Wanted {
+        numbers,
+        from,
+        noise,
+    } = wanted;
     let from = match (from, &after) {
         (Some(from), _) => from,
         (None, None) => WindowStart(0),
@@ -64,6 +79,7 @@ pub(super) fn propose(
         previous: after,
         threshold: numbers.threshold,
         consents: numbers.consents,
+        noise,
         cards: named.into_iter().map(|(_, signed)| signed).collect(),
     };
     Proposed::of(proposal, deployment)
@@ -98,6 +114,9 @@ impl Proposed {
                 previous: previous.from,
             });
         }
+        if let Some(noise) = &proposal.noise {
+            Guarantee::agreed(noise).map_err(SetupError::Noise)?;
+        }
         let cards = proposal.cards.iter().map(|card| verified(card, deployment));
         let cards: Vec<_> = cards.collect::<Result<_, _>>()?;
         let twice = |(at, card): (usize, &Card)| {
@@ -127,6 +146,7 @@ impl Proposed {
             previous,
             threshold,
             consents,
+            noise,
             ..
         } = self.proposal.clone();
         let holder = |card: &Card| HolderEntry {
@@ -140,6 +160,7 @@ impl Proposed {
             previous: previous.map(|terms| terms.digest()),
             threshold,
             consents,
+            noise,
             holders: self.cards.iter().map(holder).collect(),
             streams,
         }

@@ -8,7 +8,7 @@ use service::config::PinnedHolder;
 use wire::{DeploymentId, Terms};
 
 use super::error::SetupError;
-use super::files;
+use super::{files, noise};
 
 /// Numbers, first window and holders, and what to do with them.
 pub(super) fn proposed(terms: &Terms) -> String {
@@ -58,6 +58,9 @@ fn summary(terms: &Terms) -> String {
         terms.name(),
         terms.consents
     );
+    if let Some(noise) = &terms.noise {
+        text.push_str(&noise::told(noise));
+    }
     for holder in &terms.holders {
         let pinned = PinnedHolder {
             id: holder.id.clone(),

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use wire::WindowStart;
 
 use super::deal::{Dealt, deal};
-use super::proposal::{Numbers, Proposed, card, propose};
+use super::proposal::{Numbers, Proposed, Wanted, card, propose};
 use super::*;
 use crate::keys::Folder;
 
@@ -18,6 +18,14 @@ const TWO: Numbers = Numbers {
     threshold: 2,
     consents: 3,
 };
+
+fn wanted(from: Option<WindowStart>) -> Wanted {
+    Wanted {
+        numbers: TWO,
+        from,
+        noise: None,
+    }
+}
 
 /// The settings of holders with these names, in one folder.
 fn settings(dir: &TempDir, names: &[&str]) -> Vec<Settings> {
@@ -47,7 +55,7 @@ fn group() -> Group {
         .collect();
     let cards = folders.iter().map(card).collect();
     let deployment = &folders[0].deployment;
-    let proposed = propose(deployment, (TWO, Some(FROM)), None, cards).unwrap();
+    let proposed = propose(deployment, wanted(Some(FROM)), None, cards).unwrap();
     let deals = folders
         .iter()
         .map(|folder| deal(&proposed, folder).unwrap());

@@ -1,12 +1,12 @@
 //! A whole group of holders in one process, for tests and demonstrations.
 
 use service::Settings;
-use wire::{Agreement, MAX_HOLDERS, Terms, WindowStart, WireError};
+use wire::{Agreement, MAX_HOLDERS, NoiseTerms, Terms, WindowStart, WireError};
 
 use super::agree::{accept, assemble, close};
 use super::deal::deal;
 use super::error::SetupError;
-use super::proposal::{Numbers, card, propose};
+use super::proposal::{Numbers, Wanted, card, propose};
 use crate::keys::Folder;
 
 /// Sets up holders, each in the folder of its own settings, as their commands would: makes keys, exchanges them, and makes the
@@ -17,7 +17,7 @@ use crate::keys::Folder;
 pub fn together(
     holders: &[Settings],
     numbers: Numbers,
-    from: WindowStart,
+    (from, noise): (WindowStart, Option<NoiseTerms>),
     after: Option<(&Terms, &[Settings])>,
 ) -> Result<Agreement, SetupError> {
     let made = holders.iter().map(Folder::make);
@@ -35,7 +35,12 @@ pub fn together(
     };
     let cards = folders.iter().map(card).collect();
     let previous = after.map(|(terms, _)| terms.clone());
-    let proposed = propose(&first.deployment, (numbers, Some(from)), previous, cards)?;
+    let wanted = Wanted {
+        numbers,
+        from: Some(from),
+        noise,
+    };
+    let proposed = propose(&first.deployment, wanted, previous, cards)?;
     let deals = folders.iter().map(|folder| deal(&proposed, folder));
     let deals: Vec<_> = deals.collect::<Result<_, _>>()?;
     let dealt = proposed.collect(&deals)?;

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use holder::setup::{Numbers, together};
+use holder::setup::{Numbers, noise_terms, together};
+use privacy::Guarantee;
 use service::config::{PinnedHolder, Settings};
 use wire::{MAX_HOLDERS, WindowStart};
 
@@ -20,6 +21,8 @@ pub struct Group {
     pub threshold: u8,
     /// How many there are.
     pub holders: u8,
+    /// What noise they add to every total, if they do.
+    pub noise: Option<Guarantee>,
 }
 
 impl Group {
@@ -51,7 +54,8 @@ impl Group {
             threshold: self.threshold,
             consents: self.consents(),
         };
-        let agreement = together(&holders, numbers, WindowStart(0), None)?;
+        let noise = self.noise.as_ref().map(noise_terms);
+        let agreement = together(&holders, numbers, (WindowStart(0), noise), None)?;
         let file = state.join("holders.agreement");
         std::fs::write(&file, agreement.to_bytes())
             .with_context(|| format!("writing {}", file.display()))?;
@@ -81,6 +85,7 @@ impl FromStr for Group {
             Some(Self {
                 threshold: threshold.parse().ok()?,
                 holders: holders.parse().ok()?,
+                noise: None,
             })
         });
         let fits = |group: &Self| {

@@ -24,6 +24,8 @@
 //! words   = of each 8 bytes of the stream the low bits, as many as the modulus has;
 //!           those that are not below the modulus are passed over
 //! ```
+//! A holder of a stream's secret draws its noise from another key: [`MaskSecret::noise_key`].
+//!
 //! The versions stand in the inputs: another derivation, such as one that adds a post-quantum exchange, shares no key
 //! with this one.
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hkdf::Hkdf;
+use sha2::Sha256;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -32,6 +34,21 @@ impl MaskSecret {
     /// The public key.
     pub fn public(&self) -> [u8; 32] {
         PublicKey::from(&self.0).to_bytes()
+    }
+
+    /// A key that all have who have this secret, and no meter: for the noise of one sum, under one agreement. `content` names everything
+    /// that the sum and its noise depend on.
+    pub fn noise_key(&self, agreement: &[u8; 32], content: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        // As the key agreement takes it: other bits give no other public key, so a dealer could have changed them.
+        let mut secret = self.to_bytes();
+        secret[0] &= 0xf8;
+        secret[31] = (secret[31] & 0x7f) | 0x40;
+        let mut key = Zeroizing::new([0; 32]);
+        let info: [&[u8]; 3] = [b"cipherwatt noise 1", agreement, content];
+        Hkdf::<Sha256>::new(None, secret.as_slice())
+            .expand_multi_info(&info, key.as_mut_slice())
+            .expect("HKDF gives 32 bytes");
+        key
     }
 
     pub(crate) fn shared_with(&self, their: &[u8; 32]) -> SharedSecret {
@@ -93,7 +110,23 @@ mod tests {
         wiped::<StaticSecret>();
         wiped::<SharedSecret>();
         wiped::<crate::pad::Stream>();
-        wiped::<sha2::Sha256>();
+        wiped::<Sha256>();
+    }
+
+    #[test]
+    fn noise_has_a_key_for_each_agreement_and_sum_that_bits_without_meaning_do_not_change() {
+        let of = |first: u8, agreement, content| {
+            let mut secret = [9; 32];
+            secret[0] = first;
+            let secret = MaskSecret::from_bytes(&secret);
+            *secret.noise_key(&[agreement; 32], &[content; 32])
+        };
+        assert_eq!(of(8, 1, 2), of(15, 1, 2));
+        for other in [of(16, 1, 2), of(8, 2, 2), of(8, 1, 1)] {
+            assert_ne!(of(8, 1, 2), other);
+        }
+        let golden = "23af0bca8039c75f8092fc410c93ef3963b30dcc019f7ca9bf8190312f8ffc37";
+        assert_eq!(hex::encode(of(8, 1, 2)), golden);
     }
 
     #[test]

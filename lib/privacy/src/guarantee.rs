@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use dashu::base::SquareRoot;
+use dashu::integer::UBig;
 use dashu::rational::RBig;
 
 use crate::mechanism::Mechanism;
@@ -51,27 +53,31 @@ impl Guarantee {
 
     /// The noise of an interval. `sensitivity` is in quanta, `day` the most intervals of a day.
     pub fn noise(&self, sensitivity: u64, day: u32) -> Noise {
+        self.noise_of(self.rho(), sensitivity, day)
+    }
+
+    /// The same, for a ρ that was agreed on: no floating point decides on it.
+    pub(crate) fn noise_of(&self, rho: Option<u64>, sensitivity: u64, day: u32) -> Noise {
         let sharing = self.sharing(day);
-        match self.delta {
+        match rho {
             None => {
-                let scale = u128::from(sensitivity) * u128::from(sharing) * 1_000_000;
+                let scale = UBig::from(sensitivity) * UBig::from(sharing) * UBig::from(1_000_000_u32);
                 Noise::laplace(ratio(scale, self.epsilon.millionths()))
             }
-            Some(delta) => {
-                // A change of Δ is Δ²/(2σ²) of zCDP, and a day's intervals add up.
-                let rho = self.rho(delta) as f64 / RHO_UNIT;
-                let sigma = sensitivity as f64 * (f64::from(sharing) / (2.0 * rho)).sqrt();
-                Noise::gaussian(up(sigma))
-            }
+            Some(rho) => Noise::gaussian(deviation(sensitivity, sharing, rho)),
         }
     }
 
     /// What `intervals` noisy intervals of one sum give away of a household that is in it.
     pub fn cost(&self, intervals: u32, day: u32) -> Spent {
+        self.cost_of(self.rho(), intervals, day)
+    }
+
+    pub(crate) fn cost_of(&self, rho: Option<u64>, intervals: u32, day: u32) -> Spent {
         let sharing = self.sharing(day);
-        match self.delta {
+        match rho {
             None => Spent::of_epsilon(share(self.epsilon.millionths() * 1_000, intervals, sharing)),
-            Some(delta) => Spent::of_rho(share(self.rho(delta), intervals, sharing)),
+            Some(rho) => Spent::of_rho(share(rho, intervals, sharing)),
         }
     }
 
@@ -83,15 +89,15 @@ impl Guarantee {
         }
     }
 
-    /// The ρ of zero-concentrated differential privacy from which (ε, δ) follows, rounded down: ρ + 2√(ρ ln 1/δ) = ε (Bun and
-    /// Steinke 2016, proposition 1.3).
-    fn rho(&self, delta: Delta) -> u64 {
-        let log = delta.log_inverse();
+    /// The ρ of zero-concentrated differential privacy, in 10⁻¹², from which (ε, δ) follows, rounded down: ρ + 2√(ρ ln 1/δ) = ε (Bun and
+    /// Steinke 2016, proposition 1.3). None without a δ.
+    pub fn rho(&self) -> Option<u64> {
+        let log = self.delta?.log_inverse();
         let epsilon = self.epsilon.value();
         // √(log + ε) − √log without the difference of two numbers that are nearly the same.
         let root = epsilon / ((log + epsilon).sqrt() + log.sqrt());
         // Floating point errs by less than the last part.
-        ((root * root * (1.0 - 1e-12) * RHO_UNIT) as u64).max(1)
+        Some(((root * root * (1.0 - 1e-12) * RHO_UNIT) as u64).max(1))
     }
 }
 
@@ -105,9 +111,12 @@ impl fmt::Display for Guarantee {
     }
 }
 
-/// At least `sigma`, in 1,024ths.
-fn up(sigma: f64) -> RBig {
-    ratio((sigma * (1.0 + 1e-12) * 1_024.0).ceil() as u128, 1_024)
+/// At least the standard deviation that a change of Δ takes, in 1,024ths: it is Δ²/(2σ²) of zCDP, and a day's intervals add up.
+fn deviation(sensitivity: u64, sharing: u32, rho: u64) -> RBig {
+    let change = UBig::from(sensitivity) * UBig::from(1_024_u32);
+    let square = &change * &change * UBig::from(sharing) * UBig::from(RHO_UNIT as u64);
+    let root = (square / (UBig::from(rho) * UBig::from(2_u8))).sqrt();
+    ratio(root + UBig::ONE, 1_024)
 }
 
 #[cfg(test)]

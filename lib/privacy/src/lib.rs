@@ -6,7 +6,9 @@
 //!
 //! # Layout
 //! - [`Guarantee`]: ε, δ, and what they are about · [`Epsilon`], [`Delta`]: whole numbers, so that what is published is what holds
-//! - [`Noise`]: drawn by opendp, without floating point · [`sensitivity`]: by how much a household changes a sum
+//! - [`Noise`]: drawn by opendp, without floating point, or from bits that others have too ([`Bits`]) · [`sensitivity`]: by how much a
+//!   household changes a sum
+//! - [`Agreed`]: the noise that holders of mask keys agreed on
 //! - [`Spent`]: how losses add up
 //!
 //! ```
@@ -23,6 +25,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod agreed;
+mod bits;
+mod exact;
 mod guarantee;
 mod mechanism;
 mod noise;
@@ -30,6 +35,8 @@ mod parameters;
 mod sensitivity;
 mod spent;
 
+pub use agreed::{Agreed, day};
+pub use bits::Bits;
 pub use guarantee::{Guarantee, Unit};
 pub use mechanism::Mechanism;
 pub use noise::{Noise, NoiseError};

@@ -11,6 +11,9 @@ pub enum ParameterError {
     /// Not a δ.
     #[error("expected a number from 1e-15 to 0.001, a whole multiple of 1e-15")]
     Delta,
+    /// A ρ that does not go with ε and δ.
+    #[error("expected a ρ for which ε and δ hold")]
+    Rho,
 }
 
 /// ε in millionths, from 0.001 to 100.

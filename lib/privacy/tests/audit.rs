@@ -2,7 +2,7 @@
 //! With noise of half the scale the same adversary does: the test can fail.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use privacy::{Guarantee, Noise, Unit};
+use privacy::{Bits, Guarantee, Unit};
 
 /// How sure the bounds on a probability are: beyond 6 standard deviations, once in a billion times.
 const SURE: f64 = 6.0;
@@ -17,9 +17,14 @@ fn bounds(count: usize, draws: usize) -> (f64, f64) {
 }
 
 /// What the adversary makes of the totals of a day: how much more likely they are with the greatest readings than with the least.
-fn evidence(noise: &Noise, shift: i64, sensitivity: i64, intervals: usize, gaussian: bool) -> i64 {
+fn evidence(
+    draw: &mut impl FnMut() -> i64,
+    (shift, sensitivity): (i64, i64),
+    intervals: usize,
+    gaussian: bool,
+) -> i64 {
     let of_interval = |_| {
-        let total = shift + noise.draw().unwrap();
+        let total = shift + draw();
         match gaussian {
             true => total,
             false => total.abs() - (total - sensitivity).abs(),
@@ -33,6 +38,8 @@ struct Audit {
     sensitivity: u64,
     intervals: usize,
     draws: usize,
+    /// Holders draw: the adversary knows every share but one.
+    is_shared: bool,
 }
 
 impl Audit {
@@ -42,7 +49,13 @@ impl Audit {
         let sensitivity = self.sensitivity as i64;
         [0, sensitivity].map(|shift| {
             let gaussian = self.guarantee.delta.is_some();
-            let draw = |_| evidence(&noise, shift, sensitivity, self.intervals, gaussian);
+            let mut bits = Bits::from_key(&[shift as u8; 32]);
+            let mut one = || match self.is_shared {
+                true => noise.draw_share(&mut bits),
+                false => noise.draw().unwrap(),
+            };
+            let change = (shift, sensitivity);
+            let draw = |_| evidence(&mut one, change, self.intervals, gaussian);
             let mut all: Vec<_> = (0..self.draws).map(draw).collect();
             all.sort_unstable();
             all
@@ -91,6 +104,7 @@ fn audit(unit: Unit, epsilon: f64, delta: Option<f64>, intervals: usize) -> Audi
         intervals,
         // Of what δ excuses, a thousandth is to be found.
         draws: if delta.is_some() { 200_000 } else { 60_000 },
+        is_shared: false,
     }
 }
 
@@ -107,4 +121,16 @@ fn a_day_of_a_household_is_no_better_told_than_epsilon_allows() {
 #[test]
 fn nor_is_it_with_gaussian_noise() {
     audit(Unit::HouseholdDay, 1.0, Some(1e-3), 2).holds_and_would_not_with_half_the_noise();
+}
+
+/// The operator and all holders but one have taken their shares off: what is left hides as much as is promised.
+#[test]
+fn nor_is_it_by_whoever_knows_every_share_but_one() {
+    for delta in [None, Some(1e-3)] {
+        let audit = Audit {
+            is_shared: true,
+            ..audit(Unit::HouseholdDay, 1.0, delta, 2)
+        };
+        audit.holds_and_would_not_with_half_the_noise();
+    }
 }

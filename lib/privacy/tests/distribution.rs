@@ -1,24 +1,48 @@
 //! A million draws against the exact distribution. A right sampler fails once in a billion runs.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use privacy::{Guarantee, Noise, Unit};
+use privacy::{Bits, Guarantee, Noise, Unit};
 
 const DRAWS: u32 = 1_000_000;
 
-/// Draws in two threads.
-fn counts(noise: &Noise, reach: i64) -> Vec<u32> {
-    let half = || {
+/// Draws in two threads, each of which draws from what `from` gives it.
+fn counts<D: FnMut() -> i64>(reach: i64, from: impl Fn(u8) -> D + Sync) -> Vec<u32> {
+    let half = |thread| {
+        let mut draw = from(thread);
         let mut counts = vec![0; 2 * reach as usize + 1];
         for _ in 0..DRAWS / 2 {
-            let drawn = noise.draw().unwrap().clamp(-reach, reach);
+            let drawn = draw().clamp(-reach, reach);
             counts[(drawn + reach) as usize] += 1;
         }
         counts
     };
     std::thread::scope(|scope| {
-        let (first, second) = (scope.spawn(half), half());
+        let (first, second) = (scope.spawn(|| half(0)), half(1));
         let first = first.join().unwrap();
         first.iter().zip(&second).map(|(a, b)| a + b).collect()
+    })
+}
+
+/// By opendp.
+fn drawn(noise: &Noise, reach: i64) -> Vec<u32> {
+    counts(reach, |_| || noise.draw().unwrap())
+}
+
+/// As a holder of a stream does: a window of 96 intervals from one key.
+fn shared(noise: &Noise, reach: i64) -> Vec<u32> {
+    counts(reach, |thread| {
+        let mut windows = 0..u64::MAX;
+        let mut left = 0;
+        let mut bits = Bits::from_key(&[0; 32]);
+        move || {
+            if left == 0 {
+                let mut key = [thread; 32];
+                key[..8].copy_from_slice(&windows.next().unwrap().to_le_bytes());
+                (bits, left) = (Bits::from_key(&key), 96);
+            }
+            left -= 1;
+            noise.draw_share(&mut bits)
+        }
     })
 }
 
@@ -61,6 +85,15 @@ fn noise(delta: Option<f64>) -> Noise {
 
 #[test]
 fn a_million_draws_of_laplace_noise_are_distributed_exactly() {
+    laplace(drawn);
+}
+
+#[test]
+fn a_million_shares_of_laplace_noise_are_distributed_exactly() {
+    laplace(shared);
+}
+
+fn laplace(counts: impl Fn(&Noise, i64) -> Vec<u32>) {
     let (noise, reach) = (noise(None), 60);
     let scale = noise.scale();
     assert_eq!(scale, 6.0 / 0.7);
@@ -77,6 +110,15 @@ fn a_million_draws_of_laplace_noise_are_distributed_exactly() {
 
 #[test]
 fn a_million_draws_of_gaussian_noise_are_distributed_exactly() {
+    gaussian(drawn);
+}
+
+#[test]
+fn a_million_shares_of_gaussian_noise_are_distributed_exactly() {
+    gaussian(shared);
+}
+
+fn gaussian(counts: impl Fn(&Noise, i64) -> Vec<u32>) {
     let (noise, reach) = (noise(Some(1e-3)), 40);
     let scale = noise.scale();
     let counts = counts(&noise, reach);
@@ -86,6 +128,32 @@ fn a_million_draws_of_gaussian_noise_are_distributed_exactly() {
     assert!(share_beyond(&counts, reach, noise.half_width() as i64) < 0.05 + 0.001);
     assert!(chi_square(&counts, &exact(mass(scale * 1.02), reach)) > bound(counts.len()));
 }
+
+/// Of several shares, what is said of 95 in 100 holds, and is not much more than it takes.
+#[test]
+fn the_shares_of_all_streams_are_within_what_is_said_of_them() {
+    for (shares, delta, reach) in [(3, None, 200), (10, None, 400), (4, Some(1e-3), 100)] {
+        let noise = noise(delta).of_shares(shares);
+        let width = noise.half_width() as i64;
+        assert!(width < reach);
+        let counts = drawn(&noise, reach);
+        let beyond = share_beyond(&counts, reach, width);
+        assert!((0.02..0.051).contains(&beyond), "{shares}: {beyond}");
+    }
+}
+
+#[test]
+fn shares_of_one_key_are_the_same_on_every_machine() {
+    let of = |noise: &Noise| {
+        let mut bits = Bits::from_key(&[7; 32]);
+        [0; 6].map(|_| noise.draw_share(&mut bits))
+    };
+    assert_eq!(of(&noise(None)), LAPLACE);
+    assert_eq!(of(&noise(Some(1e-3))), GAUSSIAN);
+}
+
+const LAPLACE: [i64; 6] = [25, 6, 1, 2, -15, 2];
+const GAUSSIAN: [i64; 6] = [4, -22, -26, -10, -10, 10];
 
 fn share_beyond(counts: &[u32], reach: i64, half_width: i64) -> f64 {
     let beyond = (-reach..=reach)

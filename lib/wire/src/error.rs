@@ -187,6 +187,12 @@ pub enum WireError {
         "terms.streams has not exactly one stream for each set of threshold - 1 holders, ascending"
     )]
     TermsStreams,
+    /// Holders whose noise two sums of one meter would tell.
+    #[error("noise takes an agreement under which no meter is in two sums: with twice the consents at least holders and threshold")]
+    NoiseWeak,
+    /// The ρ of Gaussian noise without a δ, or the other way round.
+    #[error("noise.rho and noise.delta are both there, or neither")]
+    NoiseRho,
     /// The agreements of a plan do not follow one another.
     #[error("plan.holders has agreements that do not follow one another")]
     HoldersChain,

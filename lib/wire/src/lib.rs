@@ -70,7 +70,7 @@ pub use message::{
     MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_GROUPS,
     MAX_HOLDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS, MAX_RECEIPT_ENTRIES, MAX_REFUSALS,
     MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal, Owners, Plan, PlanRenewal, PoolEntry,
-    PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry,
+    NoiseTerms, PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry,
     RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status, Step, Stream, Sum,
     SumReceipt, SumStatus, Tariff, TariffVersion, Terms, Total,
 };

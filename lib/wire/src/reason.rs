@@ -113,7 +113,7 @@ reasons! {
     FewIntervals = 49 "few_intervals",
     /// Of a total too few meters would be left that have no bill.
     FewUnbilled = 50 "few_unbilled",
-    /// The bill can be larger than its feeder's profile can carry.
+    /// A bill, or a total with its noise, can be larger than the feeder's profile can carry.
     BeyondProfile = 51 "beyond_profile",
     /// It is under terms, or about a stream of theirs, that the holder has no keys for.
     UnknownTerms = 52 "unknown_terms",
@@ -127,6 +127,8 @@ reasons! {
     NotCountersigned = 56 "not_countersigned",
     /// The terms of the window have no such holder.
     UnknownHolder = 57 "unknown_holder",
+    /// What noisy totals of the feeder may give away in the period is spent.
+    BudgetSpent = 58 "budget_spent",
 }
 
 impl Reason {
@@ -233,7 +235,7 @@ impl Reason {
             | Self::UnknownHolder
             | Self::NotConsented
             | Self::NotCountersigned => false,
-            Self::WindowClosed | Self::ConsentedOtherwise => true,
+            Self::WindowClosed | Self::ConsentedOtherwise | Self::BudgetSpent => true,
             // Answers to reports, which no sum gets.
             Self::ReportTooLate | Self::TooManyOpen | Self::SaltTaken => true,
         }

@@ -162,6 +162,7 @@ fn a_plan_and_a_roster_with_holders_have_the_golden_bytes() {
         &common::holders::countersigned(),
         "roster-countersigned.hex",
     );
+    has_the_golden_bytes(&common::holders::of_noise(), "plan-holders-noise.hex");
 }
 
 #[test]

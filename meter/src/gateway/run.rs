@@ -3,7 +3,7 @@
 //! An interval is accepted once the journal has it; only then is the next one read. A full window becomes batches in the
 //! journal first, and in the outbox once they are durable.
 
-use wire::{FeederId, Grid, UnixMillis, UnixSeconds, WindowStart};
+use wire::{FeederId, Grid, UnixMillis, UnixSeconds, Watts, WindowStart};
 
 use super::{Event, Gateway};
 use crate::batch::{Batch, Filling, Interval, MeterWindow};
@@ -63,7 +63,7 @@ impl Gateway {
         let mut batches = Vec::new();
         let mut records = Vec::new();
         let mut left_out = 0;
-        for taken in taken {
+        for mut taken in taken {
             let member = &self.fleet.members[taken.meter];
             let place = Place {
                 window: taken.window,
@@ -71,6 +71,9 @@ impl Gateway {
                 meter: member.meter.clone(),
             };
             let scale = self.scale(&place.feeder, place.window);
+            if let Some(most) = self.clip(&place.feeder, place.window) {
+                taken.clip(most, grid.interval_s());
+            }
             let records_of = &mut self.reader.records;
             let record = records_of.entry(place.meter.clone()).or_default();
             let end = grid.window_end(place.window);
@@ -106,6 +109,14 @@ impl Gateway {
             quantum_wh: setting.map_or(1, |setting| setting.quantum_wh),
             reference_wh: setting.map_or(u64::MAX, |setting| setting.reference_wh),
         }
+    }
+
+    /// The most power that readings of a feeder enter with, where holders add noise to its totals and say so. It is asked again where
+    /// readings are sealed: no plan may be here yet.
+    fn clip(&self, feeder: &FeederId, window: WindowStart) -> Option<Watts> {
+        let plan = self.sealing.sealer.as_ref()?.plan();
+        let noise = plan.terms_for(window)?.noise_of([feeder].into_iter())?;
+        (noise.clip_w > 0).then_some(Watts(noise.clip_w))
     }
 
     /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings. Feeders

@@ -47,7 +47,7 @@ pub fn budget(
     for (feeder, windows) in given {
         let mut windows = windows.as_slice();
         while let [(window, _), ..] = windows {
-            let budget = recipients.budget(WindowStart(*window));
+            let budget = recipients.budget(&feeder, WindowStart(*window));
             let (of_period, later) = windows
                 .split_at(windows.partition_point(|(window, _)| *window < budget.period.end));
             windows = later;

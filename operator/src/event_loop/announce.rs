@@ -169,7 +169,10 @@ impl EventLoop {
             }
         }
         if let Some(left) = published.left {
-            self.feeders.budget_left(&report.feeder, left);
+            // What holders let pass they say themselves.
+            if report.noise().is_none() {
+                self.feeders.budget_left(&report.feeder, left);
+            }
             self.observer.tell(Event::BudgetLeft {
                 feeder: report.feeder.clone(),
                 epsilon: left,

@@ -98,6 +98,7 @@ pub(crate) mod tests {
             previous: None,
             threshold: threshold as u8,
             consents: consents as u8,
+            noise: None,
             holders: (0..n)
                 .map(|place| HolderEntry {
                     id: format!("holder-{place}").parse().unwrap(),

@@ -2,13 +2,13 @@
 
 mod progress;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use packed::RING;
 use tokio::time::Instant;
-use wire::{Ask, Consent, Digest, Group, HolderId, HolderSet, Step, Terms};
+use wire::{Ask, Consent, Digest, Group, HolderId, HolderSet, Reason, Step, Terms};
 use zeroize::Zeroizing;
 
 use super::cover::Cover;
@@ -41,6 +41,8 @@ pub(crate) struct Gathering {
     consents: BTreeMap<usize, (Consent, Bytes)>,
     /// Who has said no, at this step.
     pub(crate) refused: HolderSet,
+    /// Why.
+    reasons: BTreeSet<Reason>,
 }
 
 impl Gathering {
@@ -70,6 +72,7 @@ impl Gathering {
             signed: BTreeMap::new(),
             consents: BTreeMap::new(),
             refused: HolderSet::default(),
+            reasons: BTreeSet::new(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Gathering {
         self.answers.clear();
         self.signed.clear();
         self.refused = HolderSet::default();
+        self.reasons.clear();
     }
 
     /// From now on everybody is asked for every stream.
@@ -201,6 +205,7 @@ impl Gathering {
                 checks: words,
                 payload: None,
                 consented: Vec::new(),
+                refused: None,
                 since: self.since,
             },
         };
@@ -222,6 +227,26 @@ impl Gathering {
     pub(crate) fn evidence(&self) -> Evidence {
         let answers: Vec<Bytes> = self.signed.values().cloned().collect();
         Evidence::new(self.subject, self.step, &self.sum, &answers)
+    }
+
+    /// A holder said no, at this step and for good.
+    pub(crate) fn refuse(&mut self, place: usize, reason: Reason) {
+        self.refused = HolderSet::of(self.refused.iter().chain([place]));
+        self.reasons.insert(reason);
+    }
+
+    /// The job, to be refused, if all who refuse say that what may be given away is spent. What else they refuse for they may come to
+    /// think otherwise of.
+    pub(crate) fn job_refused(&self) -> Option<Job> {
+        let is_spent = self.reasons.iter().all(|reason| *reason == Reason::BudgetSpent);
+        let masks = self.job.masks.clone().filter(|_| is_spent)?;
+        Some(Job {
+            masks: Some(HolderMasks {
+                refused: Some(Reason::BudgetSpent),
+                ..masks
+            }),
+            ..self.job.clone()
+        })
     }
 
     /// Whether so many refuse for good that the others are too few.

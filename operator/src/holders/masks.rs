@@ -3,7 +3,7 @@
 use packed::RING;
 use packed::layout::Shape;
 use tokio::time::Instant;
-use wire::HolderId;
+use wire::{HolderId, Reason};
 use zeroize::Zeroizing;
 
 /// Masks of a sum, added up over all streams.
@@ -15,6 +15,8 @@ pub(crate) struct HolderMasks {
     pub(crate) payload: Option<Zeroizing<Vec<u64>>>,
     /// Who consented.
     pub(crate) consented: Vec<HolderId>,
+    /// Why no masks will come, where too many holders refuse them for good.
+    pub(crate) refused: Option<Reason>,
     /// When the first of them was asked for.
     pub(crate) since: Instant,
 }

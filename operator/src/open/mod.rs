@@ -10,7 +10,7 @@
 //!    number of quanta can depend on readings, so it is asked once for each set;
 //! 5. the grid: every coefficient is a whole number of its units. Rounding could else be made to fall on one side or the other
 //!    by a coefficient of the key;
-//! 6. the range: no total is beyond what its contributors can have entered;
+//! 6. the range: no total is beyond what its contributors can have entered, unless holders have added noise to it;
 //! 7. release, from whole numbers.
 //!
 //! Of a sum that did not open, parts are opened instead, at most one of each group of a partition that nobody can choose
@@ -32,6 +32,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use packed::layout::{Encoding, Totals};
+use privacy::Agreed;
 use service::failpoint;
 #[cfg(test)]
 use wire::KeyEpoch;
@@ -95,6 +96,8 @@ pub(crate) struct Unmasked {
     sigma: f64,
     /// Whether the zero checks hold nothing but noise.
     zeros_pass: bool,
+    /// Holders have added noise to its energies.
+    is_noisy: bool,
     #[cfg(test)]
     left_out: Vec<Check>,
 }
@@ -127,6 +130,7 @@ impl Opener {
     ) -> Result<Unmasked, Reason> {
         let sum = &opened.message;
         let [masked, zeros] = [Check::Masks, Check::Zeros].map(|check| self.enforces(check));
+        let is_noisy = is_noisy(sum, plan)?;
         let under = self.under(At::of(sum), plan, members)?;
         let contributors = sum.contributors();
         let mut residues = under.decrypt(&opened.limbs, contributors)?;
@@ -155,6 +159,7 @@ impl Opener {
             residues,
             contributors,
             sigma,
+            is_noisy,
             #[cfg(test)]
             left_out: self.left_out.clone(),
         })
@@ -217,6 +222,16 @@ impl Opener {
     }
 }
 
+/// Whether holders add noise to the energies of a sum.
+fn is_noisy(sum: &Sum, plan: &Plan) -> Result<bool, Reason> {
+    let Some(terms) = plan.terms_for(sum.window) else {
+        return Ok(false);
+    };
+    let agreed = Agreed::of(terms, sum.shares().map(|share| share.feeder));
+    let agreed = agreed.map_err(|_| Reason::NotSupported)?;
+    Ok(agreed.is_some())
+}
+
 impl Unmasked {
     /// Steps 5 and 6: the totals of a sum whose contributors are spent. Does the same work whatever it finds.
     ///
@@ -239,9 +254,11 @@ impl Unmasked {
             true => self.sigma,
             false => f64::INFINITY,
         };
-        let decoded = self
-            .encoding
-            .decode(&self.residues, self.contributors, sigma);
+        let (encoding, residues) = (&self.encoding, &self.residues);
+        let decoded = match self.is_noisy {
+            true => encoding.decode_noisy(residues, self.contributors, sigma),
+            false => encoding.decode(residues, self.contributors, sigma),
+        };
         decoded.ok()
     }
 

@@ -4,6 +4,7 @@ use privacy::{Guarantee, Noise, Unit};
 use serde::{Deserialize, Serialize};
 use wire::{FeederId, NoisyTotal, Part, PrivacyUnit, RecipientId, WindowStart};
 
+use super::said::NoiseSaid;
 use crate::release::ledger::NoiseKey;
 use crate::release::report::FeederReport;
 
@@ -35,19 +36,8 @@ pub(crate) enum Content {
 pub(crate) struct Noisy {
     pub interval_s: u32,
     pub quantum_wh: u64,
-    /// What ε is about: "interval" or "household-day".
-    pub unit: String,
-    /// "laplace" or "gaussian".
-    pub mechanism: String,
-    pub epsilon: f64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delta: Option<f64>,
-    /// The greatest difference that one meter makes to an interval.
-    pub sensitivity_wh: u64,
-    /// Of the noise; of Gaussian noise the standard deviation.
-    pub scale_wh: f64,
-    /// The noise of 95 intervals in 100 is within this.
-    pub half_width_wh: u64,
+    #[serde(flatten)]
+    pub said: NoiseSaid,
     /// With noise; none where an interval is withheld, and where nobody had a reading.
     pub energy_wh: Vec<Option<i64>>,
 }
@@ -60,15 +50,18 @@ pub(crate) enum NoTotal {
     BudgetSpent,
     /// The sum has fewer meters than household-days need.
     TooFewMeters,
+    /// The holders of mask keys have added noise that promises something else.
+    OtherNoise,
 }
 
 impl NoTotal {
-    pub(crate) const ALL: [Self; 2] = [Self::BudgetSpent, Self::TooFewMeters];
+    pub(crate) const ALL: [Self; 3] = [Self::BudgetSpent, Self::TooFewMeters, Self::OtherNoise];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::BudgetSpent => "budget_spent",
             Self::TooFewMeters => "too_few_meters",
+            Self::OtherNoise => "other_noise",
         }
     }
 }
@@ -94,6 +87,7 @@ impl Line {
         let Content::Noisy(noisy) = &self.content else {
             return None;
         };
+        let said = &noisy.said;
         let millionths = |value: f64, unit: f64| (value * unit).round() as u64;
         Some(NoisyTotal {
             recipient: self.recipient.clone(),
@@ -102,21 +96,32 @@ impl Line {
             part: self.part,
             interval_s: noisy.interval_s,
             quantum_wh: noisy.quantum_wh,
-            unit: match noisy.unit == Unit::Interval.as_str() {
+            unit: match said.unit == Unit::Interval.as_str() {
                 true => PrivacyUnit::Interval,
                 false => PrivacyUnit::HouseholdDay,
             },
-            epsilon_millionths: millionths(noisy.epsilon, 1e6),
-            delta_quadrillionths: millionths(noisy.delta.unwrap_or(0.0), 1e15),
-            sensitivity_wh: noisy.sensitivity_wh,
-            scale_mwh: millionths(noisy.scale_wh, 1e3),
-            half_width_wh: noisy.half_width_wh,
+            epsilon_millionths: millionths(said.epsilon, 1e6),
+            delta_quadrillionths: millionths(said.delta.unwrap_or(0.0), 1e15),
+            sensitivity_wh: said.sensitivity_wh,
+            shares: said.shares.clamp(1, u8::MAX.into()) as u8,
+            scale_mwh: millionths(said.scale_wh, 1e3),
+            half_width_wh: said.half_width_wh,
             energy_wh: noisy.energy_wh.clone(),
         })
     }
 }
 
 impl Noisy {
+    /// The total of `report`, which has noise of holders already.
+    pub(crate) fn shared(report: &FeederReport, said: &NoiseSaid) -> Self {
+        Self {
+            interval_s: report.interval_s,
+            quantum_wh: report.quantum_wh.max(1),
+            said: said.clone(),
+            energy_wh: report.energy_wh.clone(),
+        }
+    }
+
     /// The total of `report` with noise drawn for it; `sensitivity` in quanta.
     ///
     /// # Errors
@@ -138,13 +143,7 @@ impl Noisy {
         Ok(Self {
             interval_s: report.interval_s,
             quantum_wh: quantum,
-            unit: guarantee.unit.as_str().to_owned(),
-            mechanism: guarantee.mechanism().as_str().to_owned(),
-            epsilon: guarantee.epsilon.value(),
-            delta: guarantee.delta.map(|delta| delta.value()),
-            sensitivity_wh: sensitivity.saturating_mul(quantum),
-            scale_wh: (noise.scale() * quantum as f64 * 1e3).round() / 1e3,
-            half_width_wh: noise.half_width().saturating_mul(quantum),
+            said: NoiseSaid::new(guarantee, noise, (sensitivity, 1), quantum),
             energy_wh: report
                 .energy_wh
                 .iter()

@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use privacy::Spent;
 use service::{Chain, failpoint};
-use wire::RecipientId;
+use wire::{RecipientId, Sum};
 
 use super::line::{Content, Line, NoTotal, Noisy};
 use super::published::{Published, StoredLine};
 use super::recipients::{Recipient, Recipients};
 use crate::disk::{DiskError, create_folder};
 use crate::error::OperatorError;
+use crate::metrics;
 use crate::release::ledger::{Ledger, LedgerError, NoiseAsked, NoiseKey};
 use crate::release::report::FeederReport;
 use crate::release::totals::{TAIL, Totals};
@@ -84,8 +86,15 @@ impl Publisher {
                 .recipients
                 .of(&report.feeder)
                 .filter(|_| report.rest.is_empty());
+            // What holders have added gives away once what it does, however many get it.
+            let mut is_counted = false;
             for recipient in recipients {
-                asked.push((at, recipient, self.ask(recipient, report, grounds)));
+                let mut ask = self.ask(recipient, report, grounds);
+                if report.noise().is_some() && ask.cost.is_some() {
+                    ask.cost = ask.cost.map(|cost| if is_counted { Spent::default() } else { cost });
+                    is_counted = true;
+                }
+                asked.push((at, recipient, ask));
             }
         }
         if asked.is_empty() {
@@ -131,20 +140,53 @@ impl Publisher {
             part: report.part,
             recipient: recipient.name.clone(),
         };
-        let too_few = recipient.guarantee.unit == privacy::Unit::HouseholdDay
+        let guarantee = &recipient.guarantee;
+        let too_few = guarantee.unit == privacy::Unit::HouseholdDay
             && report.meters < self.recipients.day_min_meters;
-        let refused = match too_few {
-            true => NoTotal::TooFewMeters,
-            false => NoTotal::BudgetSpent,
+        let other = report.noise().is_some_and(|said| !said.promises(guarantee));
+        let refused = match (other, too_few) {
+            (true, _) => NoTotal::OtherNoise,
+            (false, true) => NoTotal::TooFewMeters,
+            (false, false) => NoTotal::BudgetSpent,
         };
-        // What has no energy is known to have none, by whom has a reading: nothing is drawn for it.
-        let intervals = report.energy_wh.iter().flatten().count() as u32;
-        let cost = recipient.guarantee.cost(intervals, grounds.day);
+        // What has no energy is known to have none, by whom has a reading: nothing is drawn for it. Holders do not know.
+        let intervals = match report.noise() {
+            Some(_) => report.energy_wh.len(),
+            None => report.energy_wh.iter().flatten().count(),
+        };
+        let cost = guarantee.cost(intervals as u32, grounds.day);
         NoiseAsked {
-            cost: (!too_few).then_some(cost),
-            budget: self.recipients.budget(report.window_start),
+            cost: (refused == NoTotal::BudgetSpent).then_some(cost),
+            budget: self.recipients.budget(&report.feeder, report.window_start),
             refusal: Line::new(&key, Content::Refused { refused }).json(),
             key,
+        }
+    }
+
+    /// Writes into the files of the feeder's recipients that there is no total of a sum, since holders say that what may be given away
+    /// is spent. A sum that comes again is not said twice.
+    pub(crate) fn refuse(&mut self, sum: &Sum) {
+        let recipients = self.recipients.of(&sum.feeder).filter(|_| sum.rest.is_none());
+        let keys: Vec<_> = recipients
+            .map(|recipient| NoiseKey {
+                window: sum.window,
+                feeder: sum.feeder.clone(),
+                part: sum.part,
+                recipient: recipient.name.clone(),
+            })
+            .collect();
+        for key in keys {
+            let refused = NoTotal::BudgetSpent;
+            let line = Line::new(&key, Content::Refused { refused });
+            metrics::noisy(&line);
+            let json = line.json();
+            let written = self.has(&key, &json).and_then(|is_there| match is_there {
+                true => Ok(()),
+                false => Ok(self.file(&key.recipient)?.append(&[json])?),
+            });
+            if let Err(error) = written {
+                tracing::error!(recipient = %key.recipient, error = %Chain(&error), "a recipient's file cannot be written");
+            }
         }
     }
 
@@ -208,6 +250,10 @@ fn draw(
     report: &FeederReport,
     grounds: &Grounds,
 ) -> Result<Line, LedgerError> {
+    if let Some(said) = report.noise() {
+        let noisy = Noisy::shared(report, said);
+        return Ok(Line::new(key, Content::Noisy(Box::new(noisy))));
+    }
     let guarantee = &recipient.guarantee;
     let noise = guarantee.noise(grounds.sensitivity, grounds.day);
     let noisy = Noisy::draw(report, guarantee, grounds.sensitivity, &noise)?;

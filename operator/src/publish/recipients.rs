@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use privacy::{Delta, Epsilon, Guarantee, Unit};
+use privacy::{Agreed, Delta, Epsilon, Guarantee, Unit};
 use service::config::{Publish, PublishUnit, Settings};
-use wire::{FeederId, RecipientId, WindowStart};
+use wire::{FeederId, RecipientId, Terms, WindowStart};
 
 use crate::error::OperatorError;
+use crate::holders::agreements;
+use crate::plan::error::PlanError;
 use crate::release::ledger::NoiseBudget;
 
 /// At which δ Gaussian noise of earlier settings is counted, if no recipient has one now.
@@ -28,13 +30,15 @@ pub(crate) struct Recipients {
     epsilon: f64,
     period_s: u64,
     delta: Option<Delta>,
+    /// Of the holders' agreements, which say what feeders give away whose noise holders add.
+    terms: Vec<Terms>,
     /// The least meters of a sum of which household-days are published.
     pub day_min_meters: u32,
 }
 
 impl Recipients {
     /// # Errors
-    /// An ε or a δ is none.
+    /// An ε or a δ is none, or an agreement of holders cannot be read.
     pub(crate) fn new(settings: &Settings) -> Result<Self, OperatorError> {
         let Publish {
             recipients,
@@ -73,7 +77,10 @@ impl Recipients {
             .iter()
             .filter_map(|recipient| recipient.guarantee.delta)
             .min();
+        let files = &settings.holders.agreements;
+        let agreements = agreements::read(files, &settings.deployment.id).map_err(PlanError::from)?;
         Ok(Self {
+            terms: agreements.into_iter().map(|agreement| agreement.terms).collect(),
             delta: smallest.or_else(|| Delta::try_from(FALLBACK_DELTA).ok()),
             all,
             epsilon: *budget_epsilon,
@@ -95,7 +102,17 @@ impl Recipients {
     }
 
     /// What a feeder may give away in the period of a window.
-    pub(crate) fn budget(&self, window: WindowStart) -> NoiseBudget {
+    pub(crate) fn budget(&self, feeder: &FeederId, window: WindowStart) -> NoiseBudget {
+        let mut terms = self.terms.iter();
+        let terms = terms.rfind(|terms| terms.from <= window);
+        let agreed = terms.and_then(|terms| Agreed::of(terms, [feeder].into_iter()).ok()?);
+        if let Some(agreed) = agreed {
+            return NoiseBudget {
+                period: agreed.period(window),
+                epsilon: agreed.limit,
+                delta: agreed.guarantee.delta,
+            };
+        }
         NoiseBudget {
             period: self.period(window.0),
             epsilon: self.epsilon,

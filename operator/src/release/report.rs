@@ -9,6 +9,7 @@
 
 use super::histogram::Histogram;
 use super::opening::name_of;
+use crate::publish::said::NoiseSaid;
 use packed::layout::{Edges, Totals};
 use serde::{Deserialize, Serialize};
 use wire::{
@@ -77,7 +78,7 @@ pub struct FeederReport {
     /// intervals do not count. In lines of earlier versions the share of meters.
     pub completeness: f64,
     /// Readings that were clamped to a meter's declared capacity. The sum counts them over several intervals, so none if one
-    /// is withheld.
+    /// is withheld; none in a total with noise, which would have to hide them too.
     pub clamped: Option<u64>,
     /// Readings that the meters in the sum did not have, all those of withheld intervals among them.
     pub missing: u64,
@@ -126,12 +127,15 @@ pub struct RestShare {
 }
 
 /// The holders of mask keys that let a sum be opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldBy {
     /// How many together have every mask key, of how many: `2of4`. It says so where two sums of one meter could both be opened.
     pub of: String,
     /// Who consented.
     pub consented: Vec<HolderId>,
+    /// The noise that they have added to the energies, and so to all that follows from these; absent where the total is exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseSaid>,
 }
 
 /// Who decrypted a sum, and when.
@@ -191,6 +195,10 @@ impl Scale {
         shown.collect()
     }
 
+    fn is_noisy(&self) -> bool {
+        (self.holders.as_ref()).is_some_and(|holders| holders.noise.is_some())
+    }
+
     fn maxima_step_wh(&self, maxima_wh: i64, meters: u32) -> u64 {
         (self.rules).maxima_step_wh(maxima_wh, meters, self.quantum_wh)
     }
@@ -234,7 +242,7 @@ impl FeederReport {
             replaces: sum.replaces,
             enrolled: scale.enrolled,
             completeness: decimals(readings as f64 / possible.max(1) as f64, 1e6),
-            clamped: (withheld_intervals == 0).then_some(totals.clamped),
+            clamped: (withheld_intervals == 0 && !scale.is_noisy()).then_some(totals.clamped),
             missing: (u64::from(meters) * batch).saturating_sub(readings),
             mean_wh: intervals.clone().map(mean).collect(),
             std_wh: (totals.squares_wh2.as_ref()).map(|_| intervals.map(std).collect()),
@@ -255,6 +263,11 @@ impl FeederReport {
             holders: scale.holders.clone(),
             by: by.clone(),
         }
+    }
+
+    /// What noise holders have added; none: the total is exact.
+    pub fn noise(&self) -> Option<&NoiseSaid> {
+        self.holders.as_ref()?.noise.as_ref()
     }
 
     /// Sum of the energies there are, in Wh.

@@ -161,6 +161,10 @@ impl SumTaker {
             Err(result) => return Considered::Done(result),
         };
         let sum = &opened.message;
+        if let Some(reason) = job.masks.as_ref().and_then(|masks| masks.refused) {
+            self.say_refused(sum, reason);
+            return Considered::Done(self.rejected(sum, &opened.digest, reason));
+        }
         let job = job.of_window(sum.window);
         if before.iter().any(|other| is_of_one_window(&other.sum, sum)) {
             return Considered::Later(job);

@@ -9,8 +9,8 @@ use masks::{Label, MaskSecret, PadKey, Parties};
 use packed::layout::{Encoding, Entered, Layout};
 use packed::{ADDITIVE, Profile, RING};
 use wire::{
-    AnalyticsEntry, CapacityClass, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened,
-    Part, Plan, Salt, Sum, Tariff, Terms, UnixMillis, Watts, WindowStart,
+    AnalyticsEntry, CapacityClass, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, NoiseTerms,
+    Opened, Part, Plan, Salt, Sum, Tariff, Terms, UnixMillis, Watts, WindowStart,
 };
 
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
@@ -42,6 +42,8 @@ pub(crate) struct Scene {
     pub billed: u32,
     /// Mask keys are with four holders too, of whom two have all.
     pub holders: bool,
+    /// What those add to totals.
+    pub noise: Option<NoiseTerms>,
 }
 
 impl Default for Scene {
@@ -56,6 +58,7 @@ impl Default for Scene {
             tariff: None,
             billed: 0,
             holders: false,
+            noise: None,
         }
     }
 }
@@ -105,7 +108,8 @@ pub(crate) fn edges_wh(layout: Layout) -> Vec<u64> {
 impl Fleet {
     pub(crate) fn new(dir: &Path, scene: &Scene) -> Self {
         let keyring = Keyring::open(dir, None).unwrap();
-        let (streams, terms) = streams_of(2, 3, 4);
+        let (streams, mut terms) = streams_of(2, 3, 4);
+        terms.noise = scene.noise.clone();
         let settings = PlanSettings {
             shards: 1,
             deployment: deployment(),

@@ -22,7 +22,7 @@ fn any_threshold_of_holders_have_all_streams_and_one_fewer_lack_one() {
                 threshold: threshold as u8,
                 consents: n as u8,
             };
-            let agreement = together(&settings, numbers, FROM, None).unwrap();
+            let agreement = together(&settings, numbers, (FROM, None), None).unwrap();
             let digest = agreement.terms.digest();
             let has = |of: &Settings| {
                 let mut parts = Folder::open(of).unwrap().parts().unwrap();
@@ -56,7 +56,7 @@ const LATER: WindowStart = WindowStart(1_800);
 impl Second {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let first = together(&settings(&dir, &NAMES[..4]), TWO, FROM, None).unwrap();
+        let first = together(&settings(&dir, &NAMES[..4]), TWO, (FROM, None), None).unwrap();
         let of_second = settings(&dir, &["a", "b", "c", "e"]);
         let made = of_second.iter().map(|of| Folder::make(of).unwrap());
         let folders: Vec<_> = made.collect();
@@ -88,7 +88,7 @@ impl Second {
 fn proposal(folders: &[Folder], from: WindowStart, after: &Terms) -> (Proposed, Dealt) {
     let cards = folders.iter().map(card).collect();
     let deployment = &folders[0].deployment;
-    let proposed = propose(deployment, (TWO, Some(from)), Some(after.clone()), cards).unwrap();
+    let proposed = propose(deployment, wanted(Some(from)), Some(after.clone()), cards).unwrap();
     let deals = folders
         .iter()
         .map(|folder| deal(&proposed, folder).unwrap());
@@ -153,7 +153,7 @@ fn who_closed_an_agreement_helps_no_other_to_follow_it() {
     }
     // One that accepted the other before it closed.
     let dir = tempfile::tempdir().unwrap();
-    let first = together(&settings(&dir, &NAMES[..4]), TWO, FROM, None).unwrap();
+    let first = together(&settings(&dir, &NAMES[..4]), TWO, (FROM, None), None).unwrap();
     let opened = settings(&dir, &NAMES[..4]);
     let folders: Vec<_> = opened.iter().map(|of| Folder::open(of).unwrap()).collect();
     let two = [LATER, WindowStart(2_700)].map(|from| proposal(&folders, from, &first.terms));
@@ -202,7 +202,7 @@ fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
     let mut consent = |window, terms| {
         let share = consented(terms);
         ledger
-            .consent(window, [(&feeder, &share)].into_iter(), 86_400)
+            .consent(window, [(&feeder, &share)].into_iter(), 86_400, None)
             .unwrap();
     };
     // Before the first window of the later terms, or under those.
@@ -217,7 +217,7 @@ fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
     let mut ledger = Ledger::open(second.folder("b").path()).unwrap();
     let share = consented(&second.first);
     ledger
-        .consent(LATER, [(&feeder, &share)].into_iter(), 86_400)
+        .consent(LATER, [(&feeder, &share)].into_iter(), 86_400, None)
         .unwrap();
     drop(ledger);
     let error = second.close("b").unwrap_err();
@@ -288,7 +288,7 @@ fn a_later_agreement_begins_later() {
     let folders = ["a", "b", "c"].map(|name| second.folder(name));
     let cards = || folders.iter().map(card).collect();
     let deployment = &folders[0].deployment;
-    let propose = |from| propose(deployment, (TWO, from), Some(second.first.clone()), cards());
+    let propose = |from| propose(deployment, wanted(from), Some(second.first.clone()), cards());
     let error = propose(Some(FROM)).err().unwrap();
     assert!(matches!(error, SetupError::FromNotLater { .. }), "{error}");
     let error = propose(None).err().unwrap();

@@ -54,7 +54,7 @@ fn what_nobody_changed_is_accepted_by_all_and_two_make_no_other_agreement() {
 fn a_card_that_somebody_changed_is_refused() {
     let group = group();
     let (folders, deployment) = (&group.folders, &group.folders[0].deployment);
-    let propose = |cards| propose(deployment, (TWO, Some(FROM)), None, cards);
+    let propose = |cards| propose(deployment, wanted(Some(FROM)), None, cards);
     let cards: Vec<_> = folders.iter().map(card).collect();
 
     // The keys of another, under a signature that is not of them.
@@ -95,7 +95,7 @@ fn a_deal_is_of_its_holder_for_one_proposal_and_there_once() {
     group.deals[0] = {
         let later = Some(WindowStart(1_800));
         let cards = group.folders.iter().map(card).collect();
-        let other = propose(&group.folders[0].deployment, (TWO, later), None, cards).unwrap();
+        let other = propose(&group.folders[0].deployment, wanted(later), None, cards).unwrap();
         deal(&other, &group.folders[0]).unwrap()
     };
     let error = refused(&group);

@@ -105,6 +105,30 @@ impl Encoding {
         contributors: u32,
         sigma: f64,
     ) -> Result<Totals, DecodeError> {
+        self.decode_as(residues, contributors, sigma, false)
+    }
+
+    /// The same of a sum whose energies have noise in whole quanta: they can be anything, and clamped readings are not counted, since
+    /// their masks are still on.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_noisy(
+        &self,
+        residues: &[u64],
+        contributors: u32,
+        sigma: f64,
+    ) -> Result<Totals, DecodeError> {
+        self.decode_as(residues, contributors, sigma, true)
+    }
+
+    fn decode_as(
+        &self,
+        residues: &[u64],
+        contributors: u32,
+        sigma: f64,
+        noisy: bool,
+    ) -> Result<Totals, DecodeError> {
         let shape = self.shape;
         if residues.len() != shape.coefficients() {
             return Err(DecodeError::WrongCoefficients {
@@ -123,12 +147,15 @@ impl Encoding {
         let units = Units {
             values: units(shape.values(), value_bits),
             presence: units(shape.presence(), presence_bits),
-            clamped: units(shape.clamped(), clamped_bits),
+            clamped: match noisy {
+                true => Vec::new(),
+                false => units(shape.clamped(), clamped_bits),
+            },
             squares: units(shape.squares(), square_bits),
             bins: units(shape.bins(), presence_bits),
             maximum: units(shape.maximum(), value_bits),
         };
-        let in_range = self.in_range(&units, contributors);
+        let in_range = self.in_range(&units, contributors, noisy);
         if !on_grid {
             return Err(DecodeError::OffGrid);
         }
@@ -183,13 +210,13 @@ impl Encoding {
         (units, on_grid)
     }
 
-    fn in_range(&self, units: &Units, contributors: u32) -> bool {
+    fn in_range(&self, units: &Units, contributors: u32, noisy: bool) -> bool {
         let most = i64::from(contributors);
         let largest = (self.reference_wh / self.quantum_wh) as i128;
         let mut in_range = true;
         for (&value, &present) in units.values.iter().zip(&units.presence) {
             in_range &= (0..=most).contains(&present);
-            in_range &= i128::from(value).abs() <= i128::from(present) * largest;
+            in_range &= noisy || i128::from(value).abs() <= i128::from(present) * largest;
         }
         for &maxima in &units.maximum {
             in_range &= i128::from(maxima).abs() <= i128::from(most) * largest;

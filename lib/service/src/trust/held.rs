@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use packed::layout::{Encoding, LayoutError, Shape, UnknownLayout};
+use packed::layout::{Encoding, Layout, LayoutError, Shape, UnknownLayout};
 use packed::{Profile, UnknownProfile};
 use wire::{Digest, FeederPlan, Grid, Plan, Reason};
 
@@ -47,6 +47,11 @@ impl HeldPlan {
         let layout = layout.map_err(|error: UnknownLayout| later(&error))?;
         let shape = Shape::with_edges(layout, &plan.histogram_edges_wh, plan.batch);
         let shape = shape.map_err(|error| invalid(&Chain(&error)))?;
+        let has_noise = plan.holders.iter().any(|agreement| agreement.terms.noise.is_some());
+        if has_noise && layout != Layout::Profile {
+            let problem = format!("its holders add noise, which hides nothing in layout {layout}");
+            return Err(invalid(&problem));
+        }
         let grid = plan.grid().map_err(|error| invalid(&error))?;
         for setting in &plan.feeders {
             let feeder = &setting.feeder;

@@ -20,7 +20,7 @@ pub enum PrivacyUnit {
 }
 
 impl PrivacyUnit {
-    fn from_code(code: u8) -> Option<Self> {
+    pub(super) fn from_code(code: u8) -> Option<Self> {
         let all = [Self::Interval, Self::HouseholdDay];
         all.into_iter().find(|unit| *unit as u8 == code)
     }
@@ -49,9 +49,11 @@ pub struct NoisyTotal {
     pub delta_quadrillionths: u64,
     /// The greatest difference that one meter makes to an interval, in Wh: the clipping.
     pub sensitivity_wh: u64,
-    /// The scale of the noise, in thousandths of a Wh: of Gaussian noise the standard deviation.
+    /// How many draws of noise were added, each of a party that does not know the others': 1, or the streams of holders of mask keys.
+    pub shares: u8,
+    /// The scale of one draw, in thousandths of a Wh: of Gaussian noise the standard deviation.
     pub scale_mwh: u64,
-    /// Of 100 intervals, the noise of 95 is within this, in Wh.
+    /// Of 100 intervals, all the noise of 95 is within this, in Wh.
     pub half_width_wh: u64,
     /// Energy of each interval with its noise, in Wh. None where an interval is withheld, and where nobody had a reading.
     pub energy_wh: Vec<Option<i64>>,
@@ -59,7 +61,7 @@ pub struct NoisyTotal {
 
 impl Message for NoisyTotal {
     const CONTENT_TYPE: &'static str = "cipherwatt/noisy-total";
-    const FIELDS: usize = 13;
+    const FIELDS: usize = 14;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.recipient.as_str());
@@ -72,6 +74,7 @@ impl Message for NoisyTotal {
         writer.uint(self.epsilon_millionths);
         writer.uint(self.delta_quadrillionths);
         writer.uint(self.sensitivity_wh);
+        writer.uint(self.shares);
         writer.uint(self.scale_mwh);
         writer.uint(self.half_width_wh);
         writer.list(&self.energy_wh, |writer, energy| {
@@ -91,6 +94,7 @@ impl Message for NoisyTotal {
             epsilon_millionths: reader.u64_in(1, 100_000_000, "noisy-total.epsilon")?,
             delta_quadrillionths: reader.u64_in(0, 1_000_000_000_000, "noisy-total.delta")?,
             sensitivity_wh: reader.u64("noisy-total.sensitivity_wh")?,
+            shares: reader.u16_in(1, u8::MAX.into(), "noisy-total.shares")? as u8,
             scale_mwh: reader.u64("noisy-total.scale_mwh")?,
             half_width_wh: reader.u64("noisy-total.half_width_wh")?,
             energy_wh: reader.list(MAX_INTERVALS, "noisy-total.energy_wh", |reader| {

@@ -6,7 +6,7 @@ use wire::{
     HolderSet, IdError, MaskKey, Plan, Proposal, RosterPage, Terms, WindowStart, WireError as E,
 };
 
-use crate::common::Sample;
+use crate::common::{self, Sample};
 use crate::common::holders::{agreements, with_holders};
 use crate::vector::*;
 
@@ -65,6 +65,35 @@ pub(crate) fn bad_terms() -> Vec<Bad> {
         terms("a stream that all have", E::TermsStreams, |terms| {
             terms.streams[0].absent = HolderSet::of([]);
         }),
+        terms("noise that two sums of a meter would tell", E::NoiseWeak, |terms| {
+            terms.consents = 2;
+            terms.noise = Some(common::holders::noise());
+        }),
+        terms("noise of a δ without its ρ", E::NoiseRho, |terms| {
+            let noise = common::holders::noise();
+            terms.noise = Some(wire::NoiseTerms {
+                rho_trillionths: 0,
+                ..noise
+            });
+        }),
+        terms("feeders that descend", order("noise.feeders", 1), |terms| {
+            let noise = common::holders::noise();
+            terms.noise = Some(wire::NoiseTerms {
+                feeders: ["feeder-2", "feeder-1"].map(common::id).into(),
+                ..noise
+            });
+        }),
+        terms(
+            "an ε that promises nothing",
+            range("noise.epsilon", 100_000_001, 1_000, 100_000_000),
+            |terms| {
+                let noise = common::holders::noise();
+                terms.noise = Some(wire::NoiseTerms {
+                    epsilon_millionths: 100_000_001,
+                    ..noise
+                });
+            },
+        ),
         terms("the first after something", E::TermsChain, |terms| {
             terms.previous = Some(terms.digest());
         }),
@@ -73,7 +102,7 @@ pub(crate) fn bad_terms() -> Vec<Bad> {
         }),
         inner::<Terms>(
             "a place that there is not",
-            &[8, 0, 0],
+            &[9, 0, 0],
             int(32),
             range("terms.stream_absent", 32, 0, 31),
         ),
@@ -228,7 +257,7 @@ pub(crate) fn bad_holders() -> Vec<Bad> {
 /// Of a length that nothing of the kind has.
 pub(crate) fn long_parts() -> Vec<Bad> {
     vec![
-        inner::<Proposal>("a long card", &[6, 0], long(), oversize(513, 512)),
+        inner::<Proposal>("a long card", &[7, 0], long(), oversize(513, 512)),
         inner::<Deal>(
             "a wrapped key of 257 bytes",
             &[3, 0, 2, 0, 1],

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use wire::{
     Acceptance, Agreement, AnswerBody, Ask, Card, Closing, Consent, Countersignature, Deal,
-    DealtKey, Digest, Group, HolderAnswer, HolderEntry, HolderSet, MaskKey, Message, Plan,
-    Proposal, RosterPage, SigningKey, Step, Stream, Terms, Topic, WindowStart,
+    DealtKey, Digest, Group, HolderAnswer, HolderEntry, HolderSet, MaskKey, Message, NoiseTerms, Plan,
+    PrivacyUnit, Proposal, RosterPage, SigningKey, Step, Stream, Terms, Topic, WindowStart,
 };
 
 use super::{Sample, deployment, digest, id, topics};
@@ -45,19 +45,20 @@ fn terms() -> [Terms; 2] {
     [first, second]
 }
 
+fn accepted(terms: &Terms) -> Vec<Bytes> {
+    let accept = |place| {
+        let acceptance = Acceptance {
+            terms: terms.digest(),
+            holder: id(NAMES[place]),
+        };
+        signed(&acceptance, place)
+    };
+    (0..3).map(accept).collect()
+}
+
 /// An agreement of two of three, and the one that follows it.
 pub(crate) fn agreements() -> Vec<Agreement> {
     let [first, second] = terms();
-    let accepted = |terms: &Terms| {
-        let accept = |place| {
-            let acceptance = Acceptance {
-                terms: terms.digest(),
-                holder: id(NAMES[place]),
-            };
-            signed(&acceptance, place)
-        };
-        (0..3).map(accept).collect()
-    };
     let closed = |place: usize| {
         let closing = Closing {
             terms: second.digest(),
@@ -80,6 +81,42 @@ pub(crate) fn agreements() -> Vec<Agreement> {
             terms: second,
         },
     ]
+}
+
+/// Gaussian noise, δ 10⁻⁹, in the totals of one feeder, whose meters enter at most 5 kW.
+pub(crate) fn noise() -> NoiseTerms {
+    NoiseTerms {
+        unit: PrivacyUnit::HouseholdDay,
+        epsilon_millionths: 1_000_000,
+        delta_quadrillionths: 1_000_000,
+        rho_trillionths: 11_771_046_353,
+        clip_w: 5_000,
+        budget_millionths: 30_000_000,
+        period_s: 2_592_000,
+        feeders: vec![id("feeder-1")],
+    }
+}
+
+/// The sample, of holders that add noise.
+fn with_noise() -> Terms {
+    Terms {
+        noise: Some(noise()),
+        ..Terms::sample()
+    }
+}
+
+/// The sample, with holders that add noise.
+pub(crate) fn of_noise() -> Plan {
+    let terms = with_noise();
+    let agreement = Agreement {
+        acceptances: accepted(&terms),
+        closings: vec![],
+        terms,
+    };
+    Plan {
+        holders: vec![agreement],
+        ..Plan::sample()
+    }
 }
 
 /// The sample, with holders.
@@ -120,6 +157,7 @@ impl Sample for Terms {
             previous: None,
             threshold: 2,
             consents: 3,
+            noise: None,
             holders: (0..3).map(holder).collect(),
             streams: streams(20),
         }
@@ -146,6 +184,7 @@ impl Sample for Proposal {
             previous: Some(Terms::sample()),
             threshold: 2,
             consents: 3,
+            noise: None,
             cards: (0..3).map(card).collect(),
         }
     }

@@ -569,6 +569,7 @@ impl Sample for NoisyTotal {
             epsilon_millionths: 500_000,
             delta_quadrillionths: 1_000_000,
             sensitivity_wh: 5_002,
+            shares: 4,
             scale_mwh: 451_234_567,
             half_width_wh: 884_404,
             energy_wh: vec![Some(12_345), None, Some(-70_000), Some(i64::MIN)],

@@ -674,6 +674,7 @@ pub(crate) fn noisy_total() -> impl Strategy<Value = NoisyTotal> {
             epsilon_millionths: privacy.0,
             delta_quadrillionths: privacy.1,
             sensitivity_wh: noise.0,
+            shares: 1 + (noise.1 % 255) as u8,
             scale_mwh: noise.1,
             half_width_wh: noise.2,
             energy_wh,

@@ -4,8 +4,8 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
     Acceptance, Agreement, AnswerBody, Ask, Card, Closing, Consent, Countersignature, Deal,
-    DealtKey, Group, HolderAnswer, HolderEntry, HolderId, HolderSet, MaskKey, Plan, Proposal,
-    RosterPage, Step, Stream, Terms,
+    DealtKey, Group, HolderAnswer, HolderEntry, HolderId, HolderSet, MaskKey, NoiseTerms, Plan, PrivacyUnit,
+    Proposal, RosterPage, Step, Stream, Terms,
 };
 
 use super::arbitrary::{digest, good_key, name, plan, reason, roster, window};
@@ -30,6 +30,32 @@ fn numbers() -> impl Strategy<Value = (usize, u8, u8)> {
         .prop_flat_map(|(n, threshold)| (Just(usize::from(n)), Just(threshold), threshold..=n))
 }
 
+/// Noise that holders may agree on, if theirs is a strong agreement.
+fn noise() -> impl Strategy<Value = Option<NoiseTerms>> {
+    let unit =
+        proptest::sample::select(&[PrivacyUnit::Interval, PrivacyUnit::HouseholdDay][..]);
+    let gaussian = proptest::option::of((1..=1_000_000_000_000_u64, 1..=u64::MAX));
+    let amounts = (1_000..=100_000_000_u64, any::<u64>(), 1..=1_000_000_000_u64);
+    let feeders = btree_set(name::<wire::FeederId>(), 0..=32);
+    let noise = (unit, gaussian, amounts, 1..=u64::from(u32::MAX), feeders).prop_map(
+        |(unit, gaussian, (epsilon, clip_w, budget), period_s, feeders)| NoiseTerms {
+            unit,
+            epsilon_millionths: epsilon,
+            delta_quadrillionths: gaussian.map_or(0, |(delta, _)| delta),
+            rho_trillionths: gaussian.map_or(0, |(_, rho)| rho),
+            clip_w,
+            budget_millionths: budget,
+            period_s,
+            feeders: feeders.into_iter().collect(),
+        },
+    );
+    proptest::option::of(noise)
+}
+
+fn is_strong(n: usize, threshold: u8, consents: u8) -> bool {
+    2 * usize::from(consents) >= n + usize::from(threshold)
+}
+
 fn terms() -> impl Strategy<Value = Terms> {
     let chain = proptest::option::of((2..=u32::MAX, digest()));
     let scalars = (name(), window(), chain);
@@ -37,10 +63,10 @@ fn terms() -> impl Strategy<Value = Terms> {
     let keys = btree_set(any::<[u8; 31]>(), 10..=10);
     (numbers(), scalars, keys)
         .prop_flat_map(move |((n, t, q), scalars, keys)| {
-            (Just((n, t, q)), Just(scalars), holders(n), Just(keys))
+            (Just((n, t, q)), Just(scalars), holders(n), Just(keys), noise())
         })
         .prop_map(
-            |((n, threshold, consents), (deployment, from, chain), holders, keys)| {
+            |((n, threshold, consents), (deployment, from, chain), holders, keys, noise)| {
                 // An odd byte in front: none is of small order, and none is another.
                 let key = |rest: [u8; 31]| {
                     let mut key = [7; 32];
@@ -60,6 +86,7 @@ fn terms() -> impl Strategy<Value = Terms> {
                     previous: chain.map(|(_, digest)| digest),
                     threshold,
                     consents,
+                    noise: noise.filter(|_| is_strong(n, threshold, consents)),
                     holders: holders.collect(),
                     streams: streams.collect(),
                 }
@@ -69,8 +96,8 @@ fn terms() -> impl Strategy<Value = Terms> {
 
 fn proposal() -> impl Strategy<Value = Proposal> {
     let previous = proptest::option::of(terms());
-    (numbers(), name(), window(), previous, vec(signed(), 5)).prop_map(
-        |((n, threshold, consents), deployment, from, previous, mut cards)| {
+    (numbers(), (name(), window()), previous, vec(signed(), 5), noise()).prop_map(
+        |((n, threshold, consents), (deployment, from), previous, mut cards, noise)| {
             cards.truncate(n);
             Proposal {
                 deployment,
@@ -78,6 +105,7 @@ fn proposal() -> impl Strategy<Value = Proposal> {
                 previous,
                 threshold,
                 consents,
+                noise: noise.filter(|_| is_strong(n, threshold, consents)),
                 cards,
             }
         },

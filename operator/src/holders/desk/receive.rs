@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    AnswerBody, Consent, Digest, Group, HolderAnswer, HolderId, HolderSet, Reason, Step, Terms,
+    AnswerBody, Consent, Digest, Group, HolderAnswer, HolderId, Reason, Step, Terms,
     Topic,
 };
 
@@ -58,10 +58,11 @@ impl HolderDesk {
                     "a holder refuses to answer for a sum"
                 );
                 if answer.step == gathering.step() && reason.is_final() {
-                    let places = gathering.refused.iter().chain([place]);
-                    gathering.refused = HolderSet::of(places);
+                    gathering.refuse(place, reason);
                     if gathering.is_refused() {
-                        // Analytics sends it again, and it is asked about again: a holder may have learnt more by then.
+                        // Unless that is final: analytics sends it again, and it is asked about again, since a holder may have learnt
+                        // more by then.
+                        self.ready.extend(gathering.job_refused());
                         self.waiting.remove(&subject);
                         metrics::holders_waiting(self.waiting.len());
                         return Ok(None);

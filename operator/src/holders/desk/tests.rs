@@ -155,6 +155,7 @@ fn consents_to_other_meters_do_not_count_together() {
         checks: vec![0; 2].into(),
         payload: None,
         consented: Vec::new(),
+        refused: None,
         since: Instant::now(),
     };
     scene.desk.ask(scene.needed(Some(masks)), scene.now);
@@ -283,4 +284,28 @@ fn one_that_refuses_is_asked_no_more_and_the_others_are_enough() {
     scene.desk.tick(scene.now);
     let ask = scene.question();
     assert!(ask.groups.iter().all(|group| group.holder != 3));
+}
+
+/// A consent that too many refuse is asked for again later, unless all say that what may be given away is spent: that is final.
+#[test]
+fn a_sum_that_too_many_refuse_comes_back_refused_if_the_budget_is_spent() {
+    for (reasons, is_final) in [
+        ([Reason::BudgetSpent, Reason::BudgetSpent], true),
+        ([Reason::BudgetSpent, Reason::ConsentedOtherwise], false),
+    ] {
+        let mut scene = Scene::new(3, 4);
+        scene.desk.ask(scene.needed(None), scene.now);
+        let ask = scene.question();
+        scene.answer(&ask, None, None);
+        let masks = scene.desk.next_ready().unwrap().masks;
+        scene.desk.ask(scene.needed(masks), scene.now);
+        let ask = scene.question();
+        scene.consents(&ask, &[0], 1);
+        for (place, reason) in reasons.into_iter().enumerate() {
+            assert!(!scene.desk.has_ready());
+            scene.says(place + 1, &ask, AnswerBody::Refused(reason));
+        }
+        let refused = scene.desk.next_ready().map(|job| job.masks.unwrap().refused);
+        assert_eq!(refused, is_final.then_some(Some(Reason::BudgetSpent)));
+    }
 }

@@ -170,6 +170,7 @@ impl SumTaker {
             holders: terms.map(|terms| HeldBy {
                 of: terms.name(),
                 consented: holders::consented(&candidate.job),
+                noise: holders::noise(&candidate.sum, terms, &candidate.job.plan),
             }),
             interval_s: candidate.job.plan.interval_s,
             intervals: (candidate.job.plan.grid())
@@ -226,7 +227,8 @@ impl SumTaker {
         match verdict {
             Verdict::Released(report, churn) => {
                 let mut messages = vec![self.receipt(&sum, digest, SumStatus::Taken)];
-                if self.settings.publish_totals {
+                // Who may read exact totals is not who reads noisy ones: those go to recipients.
+                if self.settings.publish_totals && report.noise().is_none() {
                     messages.push(self.signer().total(&report));
                 }
                 TakeResult::Taken {

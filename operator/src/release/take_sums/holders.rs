@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{FeederId, HolderId, Opened, Plan, Reason, Sum};
+use privacy::Agreed;
+use wire::{FeederId, HolderId, Opened, Plan, Reason, Sum, Terms};
 
 use super::SumTaker;
 use crate::holders::masks::HolderMasks;
 use crate::open::Unmasked;
 use crate::plan::feeder_setting::encoding;
+use crate::publish::said::NoiseSaid;
 use crate::release::opening::{Opening, Stage};
 use crate::release::take_result::{Job, Lengths, Needed};
 
@@ -100,6 +102,14 @@ impl SumTaker {
 /// Whether everything of a sum could be seen: then no part of it may be opened, since holders consent to nothing else of its meters.
 pub(super) fn is_final(job: &Job) -> bool {
     job.masks.as_ref().is_some_and(HolderMasks::is_whole)
+}
+
+/// The noise that holders add to a sum under these terms.
+pub(super) fn noise(sum: &Sum, terms: &Terms, plan: &Plan) -> Option<NoiseSaid> {
+    // That they can be kept to was asked before the sum was unmasked.
+    let agreed = Agreed::of(terms, sum.shares().map(|share| share.feeder)).ok()??;
+    let setting = plan.feeder(&sum.feeder, sum.window)?;
+    Some(NoiseSaid::agreed(&agreed, setting, plan))
 }
 
 /// Who consented to a sum.

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
+use privacy::day;
+use wire::{Reason, Sum};
+
 use super::{Candidate, SumTaker};
 use crate::error::OperatorError;
 use crate::publish::publisher::{Grounds, Publisher};
 use crate::publish::recipients::Recipients;
 use crate::release::ledger::LedgerError;
 use crate::release::take_result::TakeResult;
-
-/// Seconds in a day.
-const DAY: u32 = 86_400;
 
 impl SumTaker {
     /// With recipients, if there are any, whose files are beside `totals_file`.
@@ -64,6 +64,14 @@ impl SumTaker {
         Ok(())
     }
 
+    /// The recipients of a sum that holders open no more are told.
+    pub(super) fn say_refused(&mut self, sum: &Sum, reason: Reason) {
+        let publisher = self.publisher.as_mut();
+        if let Some(publisher) = publisher.filter(|_| reason == Reason::BudgetSpent) {
+            publisher.refuse(sum);
+        }
+    }
+
     /// The exact totals of these results are durable: their noisy ones go into the recipients' files.
     pub(super) fn release_noise<'a>(&mut self, results: impl Iterator<Item = &'a TakeResult>) {
         let Some(publisher) = &mut self.publisher else {
@@ -94,10 +102,8 @@ pub(super) fn grounds(candidate: &Candidate) -> Grounds {
     let sensitivity = widest.map_or(most, |watts: u64| {
         privacy::sensitivity(watts, interval_s, quantum_wh).min(most)
     });
-    let day = match job.plan.time_zone {
-        // The longest local day.
-        Some(_) => u32::from(job.plan.batch),
-        None => DAY.div_ceil(interval_s.max(1)),
-    };
-    Grounds { sensitivity, day }
+    Grounds {
+        sensitivity,
+        day: day(&job.plan),
+    }
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::agreement::read_signed;
-use super::terms::Terms;
+use super::noise::NoiseTerms;
+use super::terms::{Terms, check_noise, is_strong, write_noise};
 use crate::cbor::{Reader, Writer};
 use crate::error::WireError;
 use crate::grid::WindowStart;
@@ -24,6 +25,8 @@ pub struct Proposal {
     pub threshold: u8,
     /// How many have to consent.
     pub consents: u8,
+    /// The noise that they are to add to what they open.
+    pub noise: Option<NoiseTerms>,
     /// The COSE_Sign1 of each holder's [`Card`](super::Card), ascending by holder.
     pub cards: Vec<Bytes>,
 }
@@ -37,7 +40,7 @@ impl Proposal {
 
 impl Message for Proposal {
     const CONTENT_TYPE: &'static str = "cipherwatt/holder-proposal";
-    const FIELDS: usize = 6;
+    const FIELDS: usize = 7;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.deployment.as_str());
@@ -48,6 +51,7 @@ impl Message for Proposal {
         }
         writer.uint(self.threshold);
         writer.uint(self.consents);
+        write_noise(&self.noise, writer);
         writer.list(&self.cards, |writer, signed| writer.bytes(signed));
     }
 
@@ -61,11 +65,14 @@ impl Message for Proposal {
             })?,
             threshold: reader.u8("proposal.threshold")?,
             consents: reader.u8("proposal.consents")?,
+            noise: reader.optional(NoiseTerms::read)?,
             cards: read_signed(reader, "proposal.cards")?,
         })
     }
 
     fn check(&self) -> Result<(), WireError> {
-        Terms::check_numbers(self.threshold, self.consents, self.cards.len())
+        let holders = self.cards.len();
+        Terms::check_numbers(self.threshold, self.consents, holders)?;
+        check_noise(&self.noise, is_strong(self.threshold, self.consents, holders))
     }
 }

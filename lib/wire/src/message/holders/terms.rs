@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::noise::NoiseTerms;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::WindowStart;
@@ -112,6 +113,8 @@ pub struct Terms {
     pub threshold: u8,
     /// How many have to consent before one answers: `threshold` to all.
     pub consents: u8,
+    /// The noise that they add to what they open; none: totals are exact.
+    pub noise: Option<NoiseTerms>,
     /// The holders, ascending by id. Their places count from 0.
     pub holders: Vec<HolderEntry>,
     /// The streams: one for each set of `threshold` − 1 holders, ascending.
@@ -138,7 +141,7 @@ impl Terms {
     /// Whether two sums with a meter in common can both get their consents only where `threshold` holders consented to both:
     /// 2·`consents` − holders ≥ `threshold`.
     pub fn is_strong(&self) -> bool {
-        2 * usize::from(self.consents) >= self.holders.len() + usize::from(self.threshold)
+        is_strong(self.threshold, self.consents, self.holders.len())
     }
 
     /// Its numbers as they are written in totals: `2of4`, with the consents where they are fewer than is safe.
@@ -170,7 +173,7 @@ impl Terms {
 
 impl Message for Terms {
     const CONTENT_TYPE: &'static str = "cipherwatt/terms";
-    const FIELDS: usize = 8;
+    const FIELDS: usize = 9;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.deployment.as_str());
@@ -182,6 +185,7 @@ impl Message for Terms {
         }
         writer.uint(self.threshold);
         writer.uint(self.consents);
+        write_noise(&self.noise, writer);
         writer.list(&self.holders, |writer, holder| {
             writer.array(2);
             writer.text(holder.id.as_str());
@@ -202,6 +206,7 @@ impl Message for Terms {
             previous: reader.optional(|r| r.bytes_of("terms.previous").map(Digest))?,
             threshold: reader.u8("terms.threshold")?,
             consents: reader.u8("terms.consents")?,
+            noise: reader.optional(NoiseTerms::read)?,
             holders: reader.list(MAX_HOLDERS, "terms.holders", |reader| {
                 reader.array_of(2, "terms.holder")?;
                 Ok(HolderEntry {
@@ -223,6 +228,7 @@ impl Message for Terms {
     fn check(&self) -> Result<(), WireError> {
         let n = self.holders.len();
         Self::check_numbers(self.threshold, self.consents, n)?;
+        check_noise(&self.noise, self.is_strong())?;
         if (self.generation == 1) != self.previous.is_none() {
             return Err(WireError::TermsChain);
         }
@@ -237,6 +243,26 @@ impl Message for Terms {
             true => Ok(()),
             false => Err(WireError::TermsStreams),
         }
+    }
+}
+
+pub(super) fn is_strong(threshold: u8, consents: u8, holders: usize) -> bool {
+    2 * usize::from(consents) >= holders + usize::from(threshold)
+}
+
+pub(super) fn write_noise(noise: &Option<NoiseTerms>, writer: &mut Writer) {
+    match noise {
+        Some(noise) => noise.write(writer),
+        None => writer.null(),
+    }
+}
+
+/// Where two sums of one meter could both be opened, the difference of their noise says nothing of what it is to hide.
+pub(super) fn check_noise(noise: &Option<NoiseTerms>, is_strong: bool) -> Result<(), WireError> {
+    match noise {
+        None => Ok(()),
+        Some(_) if !is_strong => Err(WireError::NoiseWeak),
+        Some(noise) => noise.check(),
     }
 }
 

@@ -44,6 +44,7 @@ fn bench_of(versions: Vec<TariffVersion>) -> Bench {
         }),
         billed: 6,
         holders: false,
+        noise: None,
         ..Scene::default()
     });
     bench.release.bill_min_intervals = 4;

@@ -27,7 +27,7 @@ fn needed(result: TakeResult) -> Needed {
 }
 
 /// What these streams' holders give, of a step or of all.
-fn masks(bench: &Bench, sum: &Sum, streams: u16, whole: bool) -> HolderMasks {
+pub(super) fn masks(bench: &Bench, sum: &Sum, streams: u16, whole: bool) -> HolderMasks {
     let words = bench.fleet.stream_sums(sum, streams);
     let start = bench.fleet.encoding().shape.checks().start;
     let (payload, checks) = words.split_at(start);
@@ -35,6 +35,7 @@ fn masks(bench: &Bench, sum: &Sum, streams: u16, whole: bool) -> HolderMasks {
         checks: checks.to_vec().into(),
         payload: whole.then(|| payload.to_vec().into()),
         consented: vec!["holder-0".parse().unwrap()],
+        refused: None,
         since: tokio::time::Instant::now(),
     }
 }
@@ -57,7 +58,7 @@ fn zeros_pass(bench: &mut Bench, opened: &wire::Opened<Sum>, masks: &HolderMasks
         .zeros_pass()
 }
 
-fn take_one(bench: &mut Bench, job: Job) -> TakeResult {
+pub(super) fn take_one(bench: &mut Bench, job: Job) -> TakeResult {
     bench.take(vec![job]).pop().unwrap()
 }
 

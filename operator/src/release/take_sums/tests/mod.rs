@@ -4,6 +4,7 @@ mod attacks;
 mod bills;
 mod failed;
 mod holders;
+mod noisy;
 mod publish;
 mod search;
 
@@ -56,6 +57,7 @@ impl Bench {
             tariff: None,
             billed: 0,
             holders: false,
+            noise: None,
         })
     }
 

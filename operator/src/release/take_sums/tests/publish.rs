@@ -10,7 +10,7 @@ use crate::publish::recipients::Recipients;
 use crate::release::ledger::state;
 
 /// ε 1 an interval for the press; ε 1, δ 10⁻⁶ a household-day for the town.
-fn settings(change: impl FnOnce(&mut Publish)) -> Settings {
+pub(super) fn settings(change: impl FnOnce(&mut Publish)) -> Settings {
     let mut settings = Settings::defaults();
     let recipients = serde_json::json!([
         { "name": "press", "unit": "interval", "mechanism": "laplace", "epsilon": 1.0 },
@@ -24,7 +24,7 @@ fn settings(change: impl FnOnce(&mut Publish)) -> Settings {
 }
 
 impl Bench {
-    fn publish(&mut self, settings: &Settings, change: impl FnOnce(Ledger) -> Ledger) {
+    pub(super) fn publish(&mut self, settings: &Settings, change: impl FnOnce(Ledger) -> Ledger) {
         self.restart(change);
         let recipients = Recipients::new(settings).unwrap();
         let totals = self.dir.path().join("totals.jsonl");
@@ -32,7 +32,7 @@ impl Bench {
         self.taker = Some(taker.publishing(recipients, &totals).unwrap());
     }
 
-    fn published(&self, recipient: &str, window: u64) -> Vec<Line> {
+    pub(super) fn published(&self, recipient: &str, window: u64) -> Vec<Line> {
         let lines = self.lines(&format!("recipients/{recipient}.jsonl"));
         let lines = lines
             .iter()
@@ -50,7 +50,7 @@ impl Bench {
 }
 
 /// The noisy totals that leave with results.
-fn sent(results: &[TakeResult]) -> Vec<NoisyTotal> {
+pub(super) fn sent(results: &[TakeResult]) -> Vec<NoisyTotal> {
     let messages = results.iter().flat_map(|result| match result {
         TakeResult::Taken { messages, .. } => messages.as_slice(),
         _ => &[],
@@ -69,20 +69,20 @@ fn a_recipient_gets_a_noisy_total_that_says_what_its_noise_is() {
     let results = bench.take(vec![bench.job(1)]);
     let noisy = bench.noisy("press", 1);
     assert_eq!(
-        (noisy.unit.as_str(), noisy.mechanism.as_str()),
+        (noisy.said.unit.as_str(), noisy.said.mechanism.as_str()),
         ("interval", "laplace")
     );
     assert_eq!(
-        (noisy.epsilon, noisy.delta, noisy.energy_wh.len()),
+        (noisy.said.epsilon, noisy.said.delta, noisy.energy_wh.len()),
         (1.0, None, 2)
     );
     // ε is 1, so the scale is the sensitivity.
-    assert_eq!(noisy.scale_wh, noisy.sensitivity_wh as f64);
-    assert!(noisy.half_width_wh > 2 * noisy.sensitivity_wh);
+    assert_eq!(noisy.said.scale_wh, noisy.said.sensitivity_wh as f64);
+    assert!(noisy.said.half_width_wh > 2 * noisy.said.sensitivity_wh);
     let day = bench.noisy("town", 1);
     assert_eq!(
-        (day.delta, day.sensitivity_wh),
-        (Some(1e-6), noisy.sensitivity_wh)
+        (day.said.delta, day.said.sensitivity_wh),
+        (Some(1e-6), noisy.said.sensitivity_wh)
     );
     let messages = sent(&results);
     assert_eq!(messages.len(), 2);

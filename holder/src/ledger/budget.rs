@@ -1,0 +1,75 @@
+//! What sums with noise gave away.
+//!
+//! A household is in one sum of a window, so that a window's sums give away of it what one of them does: it is counted once.
+
+use std::ops::Range;
+
+use privacy::Spent;
+use redb::{Error, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+use wire::{FeederId, WindowStart};
+
+use super::tables::GIVEN;
+use super::{Ledger, LedgerError};
+
+/// What a sum gives away of each feeder in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Charge {
+    pub(crate) cost: Spent,
+    /// The window starts of its period: what is before is forgotten, once nothing more is consented to there.
+    pub(crate) period: Range<u64>,
+}
+
+impl Charge {
+    pub(super) fn write(
+        &self,
+        changes: &WriteTransaction,
+        feeder: &FeederId,
+        window: WindowStart,
+    ) -> Result<(), Error> {
+        let mut given = changes.open_table(GIVEN)?;
+        let place = (feeder.as_str(), window.0);
+        let before = given.get(place)?.map(|row| row.value());
+        let (epsilon, rho) = before.unwrap_or_default();
+        let cost = self.cost;
+        given.insert(place, (epsilon.max(cost.epsilon), rho.max(cost.rho)))?;
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// What was given away of a feeder in the windows of a period, but for `window` itself.
+    pub(crate) fn given_away(
+        &self,
+        feeder: &FeederId,
+        period: &Range<u64>,
+        window: WindowStart,
+    ) -> Result<Spent, LedgerError> {
+        let read = || -> Result<Spent, Error> {
+            let view = self.database.begin_read()?;
+            let given = match view.open_table(GIVEN) {
+                // Nothing had noise when the file was made.
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Spent::default()),
+                given => given?,
+            };
+            let feeder = feeder.as_str();
+            let rows = given.range((feeder, period.start)..(feeder, period.end))?;
+            let mut spent = Spent::default();
+            for row in rows {
+                let (place, row) = row?;
+                if place.value().1 != window.0 {
+                    let (epsilon, rho) = row.value();
+                    spent = spent + Spent { epsilon, rho };
+                }
+            }
+            Ok(spent)
+        };
+        self.at(read())
+    }
+
+    /// Forgets what was given away before `first`.
+    pub(super) fn forget_given(changes: &WriteTransaction, first: u64) -> Result<(), Error> {
+        let mut given = changes.open_table(GIVEN)?;
+        given.retain(|(_, window), _| window >= first)?;
+        Ok(())
+    }
+}

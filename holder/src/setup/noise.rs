@@ -1,0 +1,114 @@
+//! The noise of an agreement, on the command line and in words.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use privacy::{Delta, Epsilon, Guarantee, Unit};
+use service::Settings;
+use wire::{FeederId, NoiseTerms, PrivacyUnit};
+
+use super::error::SetupError;
+
+/// What ε is about.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum NoiseUnit {
+    /// A reading of a household
+    Interval,
+    /// All readings of a household in a day
+    HouseholdDay,
+}
+
+/// Noise that hides each household from everybody, the operator too.
+#[derive(Debug, Args)]
+pub(super) struct Noise {
+    /// Add noise to totals, so that nobody has exact ones: the most that what `--noise-unit` says gives away
+    #[arg(long, value_name = "EPSILON")]
+    noise_epsilon: Option<f64>,
+    /// What epsilon is about
+    #[arg(long, value_enum, default_value = "interval", requires = "noise_epsilon")]
+    noise_unit: NoiseUnit,
+    /// Gaussian noise, with this chance that more is given away; Laplace noise without it
+    #[arg(long, value_name = "DELTA", requires = "noise_epsilon")]
+    noise_delta: Option<f64>,
+    /// The most power that meters enter readings with, of either sign, in W: what is beyond is cut off. The reference of the feeder
+    /// unless given
+    #[arg(long, value_name = "WATTS", requires = "noise_epsilon")]
+    noise_clip: Option<u64>,
+    /// The most epsilon of a feeder in a period; `publish.budget_epsilon` unless given
+    #[arg(long, value_name = "EPSILON", requires = "noise_epsilon")]
+    noise_budget: Option<f64>,
+    /// How long a period is; `publish.budget_period` unless given
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "noise_epsilon")]
+    noise_period: Option<Duration>,
+    /// A feeder whose totals get noise; all unless given
+    #[arg(long, value_name = "FEEDER", requires = "noise_epsilon")]
+    noise_feeder: Vec<FeederId>,
+}
+
+impl Noise {
+    pub(super) fn terms(self, settings: &Settings) -> Result<Option<NoiseTerms>, SetupError> {
+        let Some(epsilon) = self.noise_epsilon else {
+            return Ok(None);
+        };
+        let guarantee = Guarantee {
+            unit: match self.noise_unit {
+                NoiseUnit::Interval => Unit::Interval,
+                NoiseUnit::HouseholdDay => Unit::HouseholdDay,
+            },
+            epsilon: Epsilon::try_from(epsilon).map_err(SetupError::Noise)?,
+            delta: (self.noise_delta.map(Delta::try_from).transpose()).map_err(SetupError::Noise)?,
+        };
+        let publish = &settings.publish;
+        let budget = self.noise_budget.unwrap_or(publish.budget_epsilon);
+        let period = self.noise_period.unwrap_or(publish.budget_period);
+        Ok(Some(NoiseTerms {
+            clip_w: self.noise_clip.unwrap_or(0),
+            budget_millionths: (budget * 1e6) as u64,
+            period_s: period.as_secs(),
+            feeders: self.noise_feeder,
+            ..terms(&guarantee)
+        }))
+    }
+}
+
+/// The terms of noise that promises this in the totals of all feeders, with the budget of the defaults.
+#[must_use]
+pub fn terms(guarantee: &Guarantee) -> NoiseTerms {
+    NoiseTerms {
+        unit: match guarantee.unit {
+            Unit::Interval => PrivacyUnit::Interval,
+            Unit::HouseholdDay => PrivacyUnit::HouseholdDay,
+        },
+        epsilon_millionths: guarantee.epsilon.millionths(),
+        delta_quadrillionths: guarantee.delta.map_or(0, Delta::quadrillionths),
+        rho_trillionths: guarantee.rho().unwrap_or(0),
+        clip_w: 0,
+        budget_millionths: 30_000_000,
+        period_s: 30 * 86_400,
+        feeders: Vec::new(),
+    }
+}
+
+/// What a person is told of it: a line.
+pub(super) fn told(noise: &NoiseTerms) -> String {
+    let guarantee = Guarantee::agreed(noise);
+    let mut text = match guarantee {
+        Ok(guarantee) => format!("  noise: {guarantee}, {}", guarantee.mechanism().as_str()),
+        Err(error) => format!("  noise that cannot be: {error}"),
+    };
+    // Writing to a string cannot fail.
+    let _ = match noise.clip_w {
+        0 => write!(text, ", readings up to the feeder's reference"),
+        watts => write!(text, ", readings cut off at {watts} W"),
+    };
+    let period = humantime::format_duration(Duration::from_secs(noise.period_s));
+    let budget = noise.budget_millionths as f64 / 1e6;
+    let _ = write!(text, "; at most ε {budget} of a feeder in {period}; ");
+    let feeders: Vec<_> = noise.feeders.iter().map(FeederId::as_str).collect();
+    let _ = match feeders.is_empty() {
+        true => writeln!(text, "nobody has exact totals"),
+        false => writeln!(text, "nobody has exact totals of {}", feeders.join(", ")),
+    };
+    text
+}

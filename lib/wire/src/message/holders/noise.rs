@@ -1,0 +1,86 @@
+//! The noise that holders agree to add to what they open.
+
+use super::terms::Terms;
+use crate::cbor::{Reader, Writer, ascending};
+use crate::error::WireError;
+use crate::ids::FeederId;
+use crate::message::PrivacyUnit;
+
+/// The most feeders that terms name.
+const MAX_NOISY_FEEDERS: usize = 32;
+
+/// The noise that hides each household in the totals of some feeders, whoever reads them, the operator too. With each stream of masks
+/// goes a whole draw of it, which only the stream's holders know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoiseTerms {
+    /// What ε is about.
+    pub unit: PrivacyUnit,
+    /// ε in millionths.
+    pub epsilon_millionths: u64,
+    /// δ in units of 10⁻¹⁵; 0: none, and the noise is a discrete Laplace one, else a discrete Gaussian one.
+    pub delta_quadrillionths: u64,
+    /// The ρ that Gaussian noise is made for, in 10⁻¹²; 0 without a δ. It follows from ε and δ, but no two machines need compute it alike.
+    pub rho_trillionths: u64,
+    /// The most power that a meter's readings enter with, of either sign, in W: what is beyond is cut off. 0: the feeder's reference.
+    pub clip_w: u64,
+    /// What a feeder may give away in a period, as ε in millionths.
+    pub budget_millionths: u64,
+    /// How long a period is, in seconds: each begins at a multiple of it.
+    pub period_s: u64,
+    /// The feeders, ascending; empty: all.
+    pub feeders: Vec<FeederId>,
+}
+
+impl NoiseTerms {
+    /// Whether the totals of a feeder get the noise.
+    pub fn covers(&self, feeder: &FeederId) -> bool {
+        self.feeders.is_empty() || self.feeders.contains(feeder)
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.array(8);
+        writer.uint(self.unit as u8);
+        writer.uint(self.epsilon_millionths);
+        writer.uint(self.delta_quadrillionths);
+        writer.uint(self.rho_trillionths);
+        writer.uint(self.clip_w);
+        writer.uint(self.budget_millionths);
+        writer.uint(self.period_s);
+        writer.list(&self.feeders, |writer, feeder| writer.text(feeder.as_str()));
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        reader.array_of(8, "noise")?;
+        Ok(Self {
+            unit: reader.code("noise.unit", PrivacyUnit::from_code)?,
+            epsilon_millionths: reader.u64_in(1_000, 100_000_000, "noise.epsilon")?,
+            delta_quadrillionths: reader.u64_in(0, 1_000_000_000_000, "noise.delta")?,
+            rho_trillionths: reader.u64("noise.rho")?,
+            clip_w: reader.u64("noise.clip_w")?,
+            budget_millionths: reader.u64_in(1, u64::from(u32::MAX) * 1_000_000, "noise.budget")?,
+            period_s: reader.u64_in(1, u64::from(u32::MAX), "noise.period_s")?,
+            feeders: reader.list(MAX_NOISY_FEEDERS, "noise.feeders", |reader| {
+                reader.id("noise.feeder")
+            })?,
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<(), WireError> {
+        ascending(&self.feeders, "noise.feeders", |a, b| a < b)?;
+        match (self.delta_quadrillionths == 0) == (self.rho_trillionths == 0) {
+            true => Ok(()),
+            false => Err(WireError::NoiseRho),
+        }
+    }
+}
+
+impl Terms {
+    /// The noise of a sum of these feeders; none if it opens to exact totals. The rest of an area has it if one of its feeders does.
+    pub fn noise_of<'f>(
+        &self,
+        mut feeders: impl Iterator<Item = &'f FeederId>,
+    ) -> Option<&NoiseTerms> {
+        let noise = self.noise.as_ref()?;
+        feeders.any(|feeder| noise.covers(feeder)).then_some(noise)
+    }
+}
