@@ -213,7 +213,13 @@ async fn a_lost_holder_is_replaced_in_mid_stream_by_those_who_are_left() {
         consents: 3,
     };
     let from = window(4);
-    let second = together(&holders, numbers, (from, None), Some((&first.terms, &before))).unwrap();
+    let second = together(
+        &holders,
+        numbers,
+        (from, None),
+        Some((&first.terms, &before)),
+    )
+    .unwrap();
     let next = deployment.state.path().join("second.agreement");
     std::fs::write(&next, second.to_bytes()).unwrap();
     for own in holders {
@@ -241,12 +247,12 @@ async fn a_lost_holder_is_replaced_in_mid_stream_by_those_who_are_left() {
     assert!(by_fifth.count() > 0);
 }
 
-/// ε 10 an interval, so that the noise of four streams is far below the load.
+/// ε 3 an interval: three windows of two are 18, and each of four holders lets 20 pass of a budget of 30.
 fn noisy() -> Group {
     Group {
         noise: Some(Guarantee {
             unit: Unit::Interval,
-            epsilon: 10.0.try_into().unwrap(),
+            epsilon: 3.0.try_into().unwrap(),
             delta: None,
         }),
         ..GROUP
@@ -258,7 +264,7 @@ async fn with_noise_of_holders_nobody_sees_an_exact_total_and_recipients_get_the
     const WINDOWS: u64 = 3;
     let recipients = |settings: &mut Settings| {
         let recipients = serde_json::json!([
-            { "name": "press", "unit": "interval", "mechanism": "laplace", "epsilon": 10.0 },
+            { "name": "press", "unit": "interval", "mechanism": "laplace", "epsilon": 3.0 },
             { "name": "town", "unit": "interval", "mechanism": "laplace", "epsilon": 1.0 },
         ]);
         settings.publish.recipients = serde_json::from_value(recipients).unwrap();
@@ -278,10 +284,13 @@ async fn with_noise_of_holders_nobody_sees_an_exact_total_and_recipients_get_the
     let (released, shown) = deployment.stop().await;
     for report in &released {
         let noise = report.noise().unwrap();
-        assert_eq!((noise.shares, noise.epsilon), (4, 10.0));
+        assert_eq!((noise.shares, noise.epsilon), (4, 3.0));
         assert_eq!(report.clamped, None);
         let exact = &shown[&report.window_start];
-        assert_ne!(report.energy_wh, *exact, "without noise by a chance of 10⁻⁶");
+        assert_ne!(
+            report.energy_wh, *exact,
+            "without noise by a chance of 10⁻⁶"
+        );
         for (noisy, exact) in report.energy_wh.iter().zip(exact) {
             let added = noisy.unwrap().abs_diff(exact.unwrap());
             assert!(added < 12 * noise.half_width_wh, "{added}");
@@ -291,7 +300,10 @@ async fn with_noise_of_holders_nobody_sees_an_exact_total_and_recipients_get_the
             .find(|line| line["window_start"] == report.window_start.0)
             .unwrap();
         let energy: Vec<Option<i64>> = serde_json::from_value(line["energy_wh"].clone()).unwrap();
-        assert_eq!((energy, &line["shares"]), (report.energy_wh.clone(), &4.into()));
+        assert_eq!(
+            (energy, &line["shares"]),
+            (report.energy_wh.clone(), &4.into())
+        );
     }
     // The holders' noise is not what it asks for.
     assert_eq!(refused.len() as u64, WINDOWS);
@@ -309,5 +321,7 @@ fn find(folder: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
 
 fn lines(file: &std::path::Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(file).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }

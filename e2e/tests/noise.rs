@@ -38,7 +38,10 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 fn lines(deployment: &Deployment) -> Vec<String> {
     let file = find(deployment.folder.path(), "press.jsonl");
     let text = file.and_then(|file| std::fs::read_to_string(file).ok());
-    text.unwrap_or_default().lines().map(str::to_owned).collect()
+    text.unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The noisy totals that a ledger has stored of the same feeder and window as `line`, to the byte.
@@ -55,8 +58,13 @@ fn budget(deployment: &Deployment) -> Vec<(u64, f64)> {
     let arguments = [&["ask", "budget", "--output", "json"], &CONFIG[..]].concat();
     let rows: Value = serde_json::from_str(&deployment.operator(&arguments)).unwrap();
     let rows = rows.as_array().unwrap().iter();
-    rows.map(|row| (row["windows"].as_u64().unwrap(), row["spent"].as_f64().unwrap()))
-        .collect()
+    rows.map(|row| {
+        (
+            row["windows"].as_u64().unwrap(),
+            row["spent"].as_f64().unwrap(),
+        )
+    })
+    .collect()
 }
 
 /// Kills the operator at a point; returns the deployment after it has ended well, what the ledger was at the kill, and what was spent by
@@ -70,7 +78,10 @@ fn killed_at(point: &str) -> (Deployment, Vec<u8>, Vec<(u64, f64)>) {
     let arguments = "--meters 40 --feeders 2 --speed 28800 --duration 8h";
     let mut meter = deployment.start("meter", &arguments.split(' ').collect::<Vec<_>>());
     assert!(!operator.ends().success(), "{}", operator.log());
-    assert!(lines(&deployment).is_empty(), "before it is durable nothing leaves");
+    assert!(
+        lines(&deployment).is_empty(),
+        "before it is durable nothing leaves"
+    );
     let ledger = find(deployment.folder.path(), "releases.redb").unwrap();
     let ledger = std::fs::read(ledger).unwrap();
     let spent = budget(&deployment);
@@ -91,7 +102,10 @@ fn assert_once(deployment: &Deployment, point: &str) {
         .iter()
         .map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
-            assert_eq!((&line["epsilon"], &line["shares"]), (&1.0.into(), &1.into()));
+            assert_eq!(
+                (&line["epsilon"], &line["shares"]),
+                (&1.0.into(), &1.into())
+            );
             (line["feeder"].to_string(), line["window_start"].as_u64())
         })
         .collect();
@@ -108,7 +122,10 @@ fn killed_before_it_pays_it_pays_once() {
     let (deployment, ledger, spent) = killed_at("operator.before_noise_paid");
     assert_eq!(spent, []);
     assert_once(&deployment, "before_noise_paid");
-    let stored = lines(&deployment).iter().map(|line| stored(&ledger, line).len()).sum::<usize>();
+    let stored = lines(&deployment)
+        .iter()
+        .map(|line| stored(&ledger, line).len())
+        .sum::<usize>();
     assert_eq!(stored, 0);
 }
 
@@ -117,7 +134,10 @@ fn killed_before_it_draws_it_has_paid_and_does_not_pay_again() {
     let (deployment, ledger, spent) = killed_at("operator.after_noise_paid");
     assert!(!spent.is_empty());
     assert_once(&deployment, "after_noise_paid");
-    let stored = lines(&deployment).iter().map(|line| stored(&ledger, line).len()).sum::<usize>();
+    let stored = lines(&deployment)
+        .iter()
+        .map(|line| stored(&ledger, line).len())
+        .sum::<usize>();
     assert_eq!(stored, 0);
 }
 

@@ -24,7 +24,6 @@ use wire::{
 use crate::judge::{self, Grounds};
 use crate::keys::{Folder, Part};
 use crate::ledger::{Consented, Ledger};
-use crate::metrics::Budgets;
 use crate::pads::Pads;
 use crate::roster::OwnRoster;
 use crate::{HolderError, metrics};
@@ -54,7 +53,7 @@ pub(crate) struct Answers {
     keep: Duration,
     future_tolerance: Duration,
     clock: SharedClock,
-    budgets: Budgets,
+    budgets: metrics::Budgets,
 }
 
 impl Answers {
@@ -87,7 +86,7 @@ impl Answers {
             keep: settings.holder.keep,
             future_tolerance: settings.analytics.future_tolerance,
             clock,
-            budgets: Budgets::default(),
+            budgets: metrics::Budgets::default(),
         };
         for part in answers.parts.values() {
             answers.pads.expect(part, answers.roster.feeders());

@@ -73,7 +73,11 @@ impl SumNoise {
         let mut bits = Bits::from_key(&key);
         let shape = &self.encoding.shape;
         for word in &mut words[shape.values()] {
-            *word = less(*word, self.noise.draw_share(&mut bits), self.encoding.quantum_bits());
+            *word = less(
+                *word,
+                self.noise.draw_share(&mut bits),
+                self.encoding.quantum_bits(),
+            );
         }
         // Counts of clamped readings say something of readings, and have no noise: their masks stay on.
         words[shape.clamped()].fill(0);

@@ -13,9 +13,8 @@ use service::{MockClock, Settings};
 use tempfile::TempDir;
 use wire::{
     Ask, CapacityClass, Consent, ContributorSet, Digest, Group, HolderAnswer, KeyEpoch, MaskKey,
-    NoiseTerms,
-    Part as SumPart, Plan, PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share, SigningKey,
-    Step, Sum, Terms, Topic, Topics, UnixMillis, Watts, WindowStart,
+    NoiseTerms, Part as SumPart, Plan, PlanVersion, Rest, RosterEntry, RosterPage, Salt, Share,
+    SigningKey, Step, Sum, Terms, Topic, Topics, UnixMillis, Watts, WindowStart,
 };
 
 use crate::answers::{Answers, Outgoing};

@@ -66,7 +66,7 @@ const COUNTERS: [(&str, &str); 15] = [
     ),
     (
         CLAMPED,
-        "Readings beyond the declared capacity, clamped to it",
+        "Readings beyond the declared capacity, or what the noise of holders is made for, clamped to it",
     ),
     (MISSING, "Intervals without a reading"),
     (

@@ -16,7 +16,6 @@ use service::failpoint;
 use service::trust::{HeldPlan, MinMeters};
 use wire::{
     DeploymentId, EpochPlan, FeederPlan, GatewayId, Grid, Plan, Report, Salt, Topics, UnixMillis,
-    WindowStart,
 };
 
 use crate::batch::Batch;
@@ -24,6 +23,7 @@ use crate::member::Member;
 use crate::metrics;
 use crate::outbox::Sealed;
 
+mod clip;
 mod encryption;
 mod error;
 mod streams;
@@ -119,7 +119,7 @@ impl Sealer {
         let (setting, epoch) = self.place(member, batch)?;
         let encoding = self.held.encoding(setting);
         let salt = fresh_salt()?;
-        let most = self.most(member, batch.window, &encoding);
+        let most = clip::most_wh(self.plan(), &member.feeder, batch.window, &encoding);
         let mut plaintext = encode(member, (batch, most), &encoding)?;
         let label = Label {
             setting: &self
@@ -168,18 +168,6 @@ impl Sealer {
             digest,
             payload: payload.into(),
         })
-    }
-
-    /// The most that a reading may enter as, of either sign, in Wh, where the noise of holders is made for that. Readings were cut off when
-    /// they were taken, unless no plan was there then.
-    fn most(&self, member: &Member, window: WindowStart, encoding: &Encoding) -> Option<i64> {
-        let plan = self.plan();
-        let noise = plan.terms_for(window)?.noise_of([&member.feeder].into_iter())?;
-        let quantum = 3_600 * u128::from(encoding.quantum_wh);
-        let whole = u128::from(noise.clip_w) * u128::from(plan.interval_s) / quantum;
-        // With what readings before it left a reading is a quantum more at most.
-        let most = (whole + 1) * u128::from(encoding.quantum_wh);
-        i64::try_from(most).ok().filter(|_| noise.clip_w > 0)
     }
 
     fn member(&self, index: usize) -> Result<&Member, SealError> {
@@ -272,11 +260,7 @@ fn encode(
     encoding: &Encoding,
 ) -> Result<Vec<u64>, SealError> {
     let mut readings = batch.readings.clone();
-    for (entered, most) in readings.iter_mut().flatten().zip(most.into_iter().cycle()) {
-        let clipped = entered.wh.clamp(-most, most);
-        entered.clamped |= clipped != entered.wh;
-        entered.wh = clipped;
-    }
+    clip::clip(&mut readings, most);
     // A day that is shorter than the longest ends before the report does.
     readings.resize(encoding.shape.batch(), None);
     let encoded = encoding.encode(&readings);

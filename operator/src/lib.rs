@@ -49,11 +49,12 @@ pub use error::OperatorError;
 pub use event::{Event, Excerpt};
 pub use keys::rotate;
 pub use plan::stored::stored_plan;
+pub use publish::said::NoiseSaid;
 pub use release::bills::{BandEnergy, BillReport};
+pub use release::held::HeldBy;
 pub use release::histogram::{Bracket, Histogram};
 pub use release::ledger::FILE as LEDGER_FILE;
-pub use publish::said::NoiseSaid;
-pub use release::report::{By, FeederReport, HeldBy, Scale};
+pub use release::report::{By, FeederReport, Scale};
 pub use run::run;
 pub use setup::folder;
 

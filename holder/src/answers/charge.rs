@@ -9,7 +9,10 @@ use crate::ledger::Charge;
 
 impl Answers {
     /// What a sum with noise gives away, unless that is more than may be: it is spent with the consent.
-    pub(super) fn charge(&mut self, asked: &Asked) -> Result<Result<Option<Charge>, Reason>, HolderError> {
+    pub(super) fn charge(
+        &mut self,
+        asked: &Asked,
+    ) -> Result<Result<Option<Charge>, Reason>, HolderError> {
         let Some(noise) = &asked.noise else {
             return Ok(Ok(None));
         };
@@ -22,7 +25,8 @@ impl Answers {
             let feeder = share.feeder;
             let before = self.ledger.given_away(feeder, &period, sum.window)?;
             let left = noise.agreed.left(&(before + noise.cost));
-            self.budgets.left(feeder, period.start, left / noise.agreed.limit);
+            self.budgets
+                .left(feeder, period.start, left / noise.agreed.limit);
             if left < 0.0 {
                 return Ok(Err(Reason::BudgetSpent));
             }

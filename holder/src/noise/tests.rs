@@ -1,4 +1,3 @@
-
 use privacy::Guarantee;
 use wire::{AnswerBody, Ask, FeederId, NoiseTerms, Step};
 
@@ -65,7 +64,11 @@ fn shares(world: &mut World, sum: &Sum, holder: usize) -> Vec<(usize, Vec<i64>, 
             assert_eq!(added % unit, 0, "whole quanta");
             added / unit
         });
-        (stream, quanta.collect(), words[encoding.shape.clamped()].to_vec())
+        (
+            stream,
+            quanta.collect(),
+            words[encoding.shape.clamped()].to_vec(),
+        )
     });
     shares.collect()
 }
@@ -121,14 +124,21 @@ fn whoever_lacks_a_stream_cannot_say_its_share() {
             ..world.ask(Step::Payload, &sum)
         };
         let answers = world.holders[holder].answer(&question).unwrap();
-        assert_eq!(refusal(&world, &answers, holder), Some(Reason::UnknownTerms));
+        assert_eq!(
+            refusal(&world, &answers, holder),
+            Some(Reason::UnknownTerms)
+        );
     }
 }
 
 #[test]
 fn the_masks_of_zero_checks_and_of_feeders_that_are_not_named_have_no_noise() {
     let named: FeederId = FEEDERS[1].parse().unwrap();
-    let mut world = World::noisy((2, 3, 4), METERS, noise(|noise| noise.feeders = vec![named]));
+    let mut world = World::noisy(
+        (2, 3, 4),
+        METERS,
+        noise(|noise| noise.feeders = vec![named]),
+    );
     let exact = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
     let consents = world.consents(&exact, &[0, 1, 2]);
     let question = Ask {
@@ -166,7 +176,11 @@ fn what_a_feeder_gives_away_is_spent_with_the_consent_once_a_window_and_refused_
     let budget = |noise: &mut NoiseTerms| {
         noise.budget_millionths = 18_000_000;
         noise.period_s = 35 * LENGTH;
-        assert_eq!(WINDOW % noise.period_s, 0, "the tests' first window begins one");
+        assert_eq!(
+            WINDOW % noise.period_s,
+            0,
+            "the tests' first window begins one"
+        );
     };
     let mut world = World::noisy((2, 3, 4), METERS, noise(budget));
     let sum = |world: &World, index| world.sum(FEEDERS[0], index, &[0, 1, 2]);
@@ -175,7 +189,11 @@ fn what_a_feeder_gives_away_is_spent_with_the_consent_once_a_window_and_refused_
         assert_eq!(ask_consent(&mut world, 0, &sum), None);
         // The same again, and another part of the window, give nothing more away of a household.
         assert_eq!(ask_consent(&mut world, 0, &sum), None);
-        let part = world.sum(FEEDERS[0], index, &[3, 4, 5]);
+        let part = Sum {
+            replaces: Some(wire::Part(0)),
+            part: wire::Part(1),
+            ..world.sum(FEEDERS[0], index, &[3, 4, 5])
+        };
         assert_eq!(ask_consent(&mut world, 0, &part), None);
         world.restart(0);
     }

@@ -26,7 +26,12 @@ pub(super) struct Noise {
     #[arg(long, value_name = "EPSILON")]
     noise_epsilon: Option<f64>,
     /// What epsilon is about
-    #[arg(long, value_enum, default_value = "interval", requires = "noise_epsilon")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "interval",
+        requires = "noise_epsilon"
+    )]
     noise_unit: NoiseUnit,
     /// Gaussian noise, with this chance that more is given away; Laplace noise without it
     #[arg(long, value_name = "DELTA", requires = "noise_epsilon")]
@@ -57,7 +62,8 @@ impl Noise {
                 NoiseUnit::HouseholdDay => Unit::HouseholdDay,
             },
             epsilon: Epsilon::try_from(epsilon).map_err(SetupError::Noise)?,
-            delta: (self.noise_delta.map(Delta::try_from).transpose()).map_err(SetupError::Noise)?,
+            delta: (self.noise_delta.map(Delta::try_from).transpose())
+                .map_err(SetupError::Noise)?,
         };
         let publish = &settings.publish;
         let budget = self.noise_budget.unwrap_or(publish.budget_epsilon);

@@ -194,7 +194,10 @@ mod tests {
             assert!((agreed.limit - 30.0 * share).abs() < 1e-9, "{t}of{n}");
         }
         let agreed = agreed(&terms(2, 3, 4, |_| {})).unwrap().unwrap();
-        assert_eq!((agreed.shares, agreed.period(WindowStart(2_500))), (4, 2_000..3_000));
+        assert_eq!(
+            (agreed.shares, agreed.period(WindowStart(2_500))),
+            (4, 2_000..3_000)
+        );
     }
 
     #[test]
@@ -223,7 +226,11 @@ mod tests {
             agreed(&terms).map(|agreed| agreed.map(|agreed| agreed.rho))
         };
         assert_eq!(with(rho), Ok(Some(Some(rho))));
-        assert_eq!(with(rho - 5), Ok(Some(Some(rho - 5))), "more noise is allowed");
+        assert_eq!(
+            with(rho - 5),
+            Ok(Some(Some(rho - 5))),
+            "more noise is allowed"
+        );
         assert_eq!(with(rho + rho / 1_000), Err(ParameterError::Rho));
         assert_eq!(with(0), Err(ParameterError::Rho));
     }

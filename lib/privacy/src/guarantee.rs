@@ -61,7 +61,8 @@ impl Guarantee {
         let sharing = self.sharing(day);
         match rho {
             None => {
-                let scale = UBig::from(sensitivity) * UBig::from(sharing) * UBig::from(1_000_000_u32);
+                let scale =
+                    UBig::from(sensitivity) * UBig::from(sharing) * UBig::from(1_000_000_u32);
                 Noise::laplace(ratio(scale, self.epsilon.millionths()))
             }
             Some(rho) => Noise::gaussian(deviation(sensitivity, sharing, rho)),

@@ -178,14 +178,21 @@ mod tests {
             let step = 1e-3;
             let square = |k| 2.0 * f64::from(k) * step * laplace_tail(n, f64::from(k) * step);
             let variance = (0..100_000).map(square).sum::<f64>() * step;
-            assert!((variance - f64::from(2 * n)).abs() < 1e-3, "{n}: {variance}");
+            assert!(
+                (variance - f64::from(2 * n)).abs() < 1e-3,
+                "{n}: {variance}"
+            );
         }
     }
 
     #[test]
     fn hardly_anything_is_beyond_the_reach() {
         let noise = Noise::laplace(ratio(UBig::from(1_000_u32), 1)).of_shares(10);
-        assert!((30_000..50_000).contains(&noise.reach()), "{}", noise.reach());
+        assert!(
+            (30_000..50_000).contains(&noise.reach()),
+            "{}",
+            noise.reach()
+        );
         let noise = Noise::gaussian(ratio(UBig::from(1_000_u32), 1)).of_shares(4);
         assert_eq!(noise.reach(), 14_284);
     }

@@ -188,7 +188,9 @@ pub enum WireError {
     )]
     TermsStreams,
     /// Holders whose noise two sums of one meter would tell.
-    #[error("noise takes an agreement under which no meter is in two sums: with twice the consents at least holders and threshold")]
+    #[error(
+        "noise takes an agreement under which no meter is in two sums: with twice the consents at least holders and threshold"
+    )]
     NoiseWeak,
     /// The ρ of Gaussian noise without a δ, or the other way round.
     #[error("noise.rho and noise.delta are both there, or neither")]

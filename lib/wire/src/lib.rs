@@ -69,10 +69,10 @@ pub use message::{
     MAX_AGREEMENTS, MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_DEALT,
     MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_GROUPS,
     MAX_HOLDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS, MAX_RECEIPT_ENTRIES, MAX_REFUSALS,
-    MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoisyTotal, Owners, Plan, PlanRenewal, PoolEntry,
-    NoiseTerms, PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry,
-    RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status, Step, Stream, Sum,
-    SumReceipt, SumStatus, Tariff, TariffVersion, Terms, Total,
+    MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoiseTerms, NoisyTotal, Owners, Plan,
+    PlanRenewal, PoolEntry, PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal,
+    Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status,
+    Step, Stream, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Terms, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

@@ -29,7 +29,8 @@ pub use evaluation_keys::{EvaluationKeys, MAX_SWITCH_KEYS};
 pub use holders::{
     Acceptance, Agreement, AgreementError, AnswerBody, Ask, Card, Closing, Consent,
     Countersignature, Deal, DealtKey, Group, HolderAnswer, HolderEntry, HolderSet,
-    MAX_AGREEMENT_LEN, MAX_DEALT, MAX_GROUPS, MAX_HOLDERS, NoiseTerms, Proposal, Step, Stream, Terms,
+    MAX_AGREEMENT_LEN, MAX_DEALT, MAX_GROUPS, MAX_HOLDERS, NoiseTerms, Proposal, Step, Stream,
+    Terms,
 };
 pub use noisy_total::{NoisyTotal, PrivacyUnit};
 pub use owners::Owners;

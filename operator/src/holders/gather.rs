@@ -238,7 +238,10 @@ impl Gathering {
     /// The job, to be refused, if all who refuse say that what may be given away is spent. What else they refuse for they may come to
     /// think otherwise of.
     pub(crate) fn job_refused(&self) -> Option<Job> {
-        let is_spent = self.reasons.iter().all(|reason| *reason == Reason::BudgetSpent);
+        let is_spent = self
+            .reasons
+            .iter()
+            .all(|reason| *reason == Reason::BudgetSpent);
         let masks = self.job.masks.clone().filter(|_| is_spent)?;
         Some(Job {
             masks: Some(HolderMasks {

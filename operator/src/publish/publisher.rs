@@ -91,7 +91,9 @@ impl Publisher {
             for recipient in recipients {
                 let mut ask = self.ask(recipient, report, grounds);
                 if report.noise().is_some() && ask.cost.is_some() {
-                    ask.cost = ask.cost.map(|cost| if is_counted { Spent::default() } else { cost });
+                    ask.cost = ask
+                        .cost
+                        .map(|cost| if is_counted { Spent::default() } else { cost });
                     is_counted = true;
                 }
                 asked.push((at, recipient, ask));
@@ -166,7 +168,10 @@ impl Publisher {
     /// Writes into the files of the feeder's recipients that there is no total of a sum, since holders say that what may be given away
     /// is spent. A sum that comes again is not said twice.
     pub(crate) fn refuse(&mut self, sum: &Sum) {
-        let recipients = self.recipients.of(&sum.feeder).filter(|_| sum.rest.is_none());
+        let recipients = self
+            .recipients
+            .of(&sum.feeder)
+            .filter(|_| sum.rest.is_none());
         let keys: Vec<_> = recipients
             .map(|recipient| NoiseKey {
                 window: sum.window,

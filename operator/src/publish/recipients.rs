@@ -78,9 +78,13 @@ impl Recipients {
             .filter_map(|recipient| recipient.guarantee.delta)
             .min();
         let files = &settings.holders.agreements;
-        let agreements = agreements::read(files, &settings.deployment.id).map_err(PlanError::from)?;
+        let agreements =
+            agreements::read(files, &settings.deployment.id).map_err(PlanError::from)?;
         Ok(Self {
-            terms: agreements.into_iter().map(|agreement| agreement.terms).collect(),
+            terms: agreements
+                .into_iter()
+                .map(|agreement| agreement.terms)
+                .collect(),
             delta: smallest.or_else(|| Delta::try_from(FALLBACK_DELTA).ok()),
             all,
             epsilon: *budget_epsilon,

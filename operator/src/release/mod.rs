@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod bills;
 pub(crate) mod budget;
 mod churn;
+pub(crate) mod held;
 pub(crate) mod histogram;
 pub(crate) mod ledger;
 pub(crate) mod opening;

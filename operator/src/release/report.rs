@@ -7,14 +7,15 @@
 //! reading. An interval of fewer than the plan's `min_meters`, and more than none, is withheld: nothing in a report depends
 //! on what was in it, not even how many had a reading.
 
+use super::held::HeldBy;
 use super::histogram::Histogram;
 use super::opening::name_of;
 use crate::publish::said::NoiseSaid;
 use packed::layout::{Edges, Totals};
 use serde::{Deserialize, Serialize};
 use wire::{
-    AnalyticsId, AreaId, Digest, FeederId, HolderId, KeyEpoch, Part, PlanVersion, ShareRef, Sum,
-    UnixMillis, WindowStart,
+    AnalyticsId, AreaId, Digest, FeederId, KeyEpoch, Part, PlanVersion, ShareRef, Sum, UnixMillis,
+    WindowStart,
 };
 
 /// One released window of one feeder.
@@ -124,18 +125,6 @@ pub struct RestShare {
     pub part: Part,
     /// Its meters in the sum.
     pub meters: u32,
-}
-
-/// The holders of mask keys that let a sum be opened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HeldBy {
-    /// How many together have every mask key, of how many: `2of4`. It says so where two sums of one meter could both be opened.
-    pub of: String,
-    /// Who consented.
-    pub consented: Vec<HolderId>,
-    /// The noise that they have added to the energies, and so to all that follows from these; absent where the total is exact.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub noise: Option<NoiseSaid>,
 }
 
 /// Who decrypted a sum, and when.

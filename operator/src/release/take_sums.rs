@@ -156,15 +156,12 @@ impl SumTaker {
     /// Verifies, judges and decrypts a sum. `before` are those of the group that are taken before it.
     fn consider(&mut self, job: Job, index: usize, before: &[Candidate]) -> Considered {
         let started = Instant::now();
-        let opened = match self.verified(&job) {
+        let verified = self.verified(&job);
+        let opened = match verified.and_then(|opened| self.not_refused(opened, &job)) {
             Ok(opened) => opened,
             Err(result) => return Considered::Done(result),
         };
         let sum = &opened.message;
-        if let Some(reason) = job.masks.as_ref().and_then(|masks| masks.refused) {
-            self.say_refused(sum, reason);
-            return Considered::Done(self.rejected(sum, &opened.digest, reason));
-        }
         let job = job.of_window(sum.window);
         if before.iter().any(|other| is_of_one_window(&other.sum, sum)) {
             return Considered::Later(job);

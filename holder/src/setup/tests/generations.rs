@@ -288,7 +288,14 @@ fn a_later_agreement_begins_later() {
     let folders = ["a", "b", "c"].map(|name| second.folder(name));
     let cards = || folders.iter().map(card).collect();
     let deployment = &folders[0].deployment;
-    let propose = |from| propose(deployment, wanted(from), Some(second.first.clone()), cards());
+    let propose = |from| {
+        propose(
+            deployment,
+            wanted(from),
+            Some(second.first.clone()),
+            cards(),
+        )
+    };
     let error = propose(Some(FROM)).err().unwrap();
     assert!(matches!(error, SetupError::FromNotLater { .. }), "{error}");
     let error = propose(None).err().unwrap();

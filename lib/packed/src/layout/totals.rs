@@ -109,10 +109,7 @@ impl Encoding {
     }
 
     /// The same of a sum whose energies have noise in whole quanta: they can be anything, and clamped readings are not counted, since
-    /// their masks are still on.
-    ///
-    /// # Errors
-    /// As [`decode`](Self::decode).
+    /// their masks are still on. Fails as [`decode`](Self::decode) does.
     pub fn decode_noisy(
         &self,
         residues: &[u64],

@@ -47,7 +47,10 @@ impl HeldPlan {
         let layout = layout.map_err(|error: UnknownLayout| later(&error))?;
         let shape = Shape::with_edges(layout, &plan.histogram_edges_wh, plan.batch);
         let shape = shape.map_err(|error| invalid(&Chain(&error)))?;
-        let has_noise = plan.holders.iter().any(|agreement| agreement.terms.noise.is_some());
+        let has_noise = plan
+            .holders
+            .iter()
+            .any(|agreement| agreement.terms.noise.is_some());
         if has_noise && layout != Layout::Profile {
             let problem = format!("its holders add noise, which hides nothing in layout {layout}");
             return Err(invalid(&problem));

@@ -3,11 +3,12 @@
 use ciborium::{Value, cbor};
 use wire::{
     Acceptance, Ask, Card, Closing, Consent, Countersignature, Deal, DealtKey, Group, HolderAnswer,
-    HolderSet, IdError, MaskKey, Plan, Proposal, RosterPage, Terms, WindowStart, WireError as E,
+    HolderSet, IdError, MaskKey, NoiseTerms, Plan, Proposal, RosterPage, Terms, WindowStart,
+    WireError as E,
 };
 
-use crate::common::{self, Sample};
 use crate::common::holders::{agreements, with_holders};
+use crate::common::{self, Sample};
 use crate::vector::*;
 
 fn order(field: &'static str, index: usize) -> E {
@@ -65,35 +66,6 @@ pub(crate) fn bad_terms() -> Vec<Bad> {
         terms("a stream that all have", E::TermsStreams, |terms| {
             terms.streams[0].absent = HolderSet::of([]);
         }),
-        terms("noise that two sums of a meter would tell", E::NoiseWeak, |terms| {
-            terms.consents = 2;
-            terms.noise = Some(common::holders::noise());
-        }),
-        terms("noise of a δ without its ρ", E::NoiseRho, |terms| {
-            let noise = common::holders::noise();
-            terms.noise = Some(wire::NoiseTerms {
-                rho_trillionths: 0,
-                ..noise
-            });
-        }),
-        terms("feeders that descend", order("noise.feeders", 1), |terms| {
-            let noise = common::holders::noise();
-            terms.noise = Some(wire::NoiseTerms {
-                feeders: ["feeder-2", "feeder-1"].map(common::id).into(),
-                ..noise
-            });
-        }),
-        terms(
-            "an ε that promises nothing",
-            range("noise.epsilon", 100_000_001, 1_000, 100_000_000),
-            |terms| {
-                let noise = common::holders::noise();
-                terms.noise = Some(wire::NoiseTerms {
-                    epsilon_millionths: 100_000_001,
-                    ..noise
-                });
-            },
-        ),
         terms("the first after something", E::TermsChain, |terms| {
             terms.previous = Some(terms.digest());
         }),
@@ -109,6 +81,41 @@ pub(crate) fn bad_terms() -> Vec<Bad> {
         message::<Proposal>("a holder alone", range("terms.holders", 1, 2, 5), |it| {
             it.cards.truncate(1);
         }),
+    ]
+}
+
+/// Of holders that add noise.
+pub(crate) fn bad_noise() -> Vec<Bad> {
+    let noise = |what, expected, change: fn(&mut NoiseTerms)| {
+        message::<Terms>(what, expected, |terms| {
+            change(terms.noise.insert(common::holders::noise()));
+        })
+    };
+    vec![
+        message::<Terms>("noise that two sums tell", E::NoiseWeak, |terms| {
+            terms.consents = 2;
+            terms.noise = Some(common::holders::noise());
+        }),
+        noise("a δ without its ρ", E::NoiseRho, |noise| {
+            noise.rho_trillionths = 0;
+        }),
+        noise("a ρ without its δ", E::NoiseRho, |noise| {
+            noise.delta_quadrillionths = 0;
+        }),
+        noise("feeders that descend", order("noise.feeders", 1), |noise| {
+            noise.feeders = ["feeder-2", "feeder-1"].map(common::id).into();
+        }),
+        noise(
+            "an ε that promises nothing",
+            range("noise.epsilon", 100_000_001, 1_000, 100_000_000),
+            |noise| noise.epsilon_millionths = 100_000_001,
+        ),
+        inner::<Proposal>(
+            "noise of five fields",
+            &[6],
+            Value::Array(vec![int(0); 5]),
+            wrong_length("noise", 8, 5),
+        ),
     ]
 }
 

@@ -23,7 +23,7 @@ use wire::{Limbs, Message, Reason, Receipt, Report, SigningKey, SumReceipt, Wire
 
 #[test]
 fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
-    let by_reason: [(Reason, Vec<Bad>); 13] = [
+    let by_reason: [(Reason, Vec<Bad>); 14] = [
         (Reason::InvalidMessage, envelopes::bad_envelopes()),
         (Reason::InvalidMessage, fields::bad_fields()),
         (Reason::InvalidMessage, messages::bad_messages()),
@@ -32,6 +32,7 @@ fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
         (Reason::InvalidMessage, areas::bad_areas()),
         (Reason::InvalidMessage, bills::bad_bills()),
         (Reason::InvalidMessage, holders::bad_terms()),
+        (Reason::InvalidMessage, holders::bad_noise()),
         (Reason::InvalidMessage, holders::bad_holders()),
         (Reason::Oversize, holders::long_parts()),
         (Reason::BadSet, sums::bad_sets()),

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use wire::{
     Acceptance, Agreement, AnswerBody, Ask, Card, Closing, Consent, Countersignature, Deal,
-    DealtKey, Digest, Group, HolderAnswer, HolderEntry, HolderSet, MaskKey, Message, NoiseTerms, Plan,
-    PrivacyUnit, Proposal, RosterPage, SigningKey, Step, Stream, Terms, Topic, WindowStart,
+    DealtKey, Digest, Group, HolderAnswer, HolderEntry, HolderSet, MaskKey, Message, NoiseTerms,
+    Plan, PrivacyUnit, Proposal, RosterPage, SigningKey, Step, Stream, Terms, Topic, WindowStart,
 };
 
 use super::{Sample, deployment, digest, id, topics};

@@ -4,8 +4,8 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
     Acceptance, Agreement, AnswerBody, Ask, Card, Closing, Consent, Countersignature, Deal,
-    DealtKey, Group, HolderAnswer, HolderEntry, HolderId, HolderSet, MaskKey, NoiseTerms, Plan, PrivacyUnit,
-    Proposal, RosterPage, Step, Stream, Terms,
+    DealtKey, Group, HolderAnswer, HolderEntry, HolderId, HolderSet, MaskKey, NoiseTerms, Plan,
+    PrivacyUnit, Proposal, RosterPage, Step, Stream, Terms,
 };
 
 use super::arbitrary::{digest, good_key, name, plan, reason, roster, window};
@@ -32,8 +32,7 @@ fn numbers() -> impl Strategy<Value = (usize, u8, u8)> {
 
 /// Noise that holders may agree on, if theirs is a strong agreement.
 fn noise() -> impl Strategy<Value = Option<NoiseTerms>> {
-    let unit =
-        proptest::sample::select(&[PrivacyUnit::Interval, PrivacyUnit::HouseholdDay][..]);
+    let unit = proptest::sample::select(&[PrivacyUnit::Interval, PrivacyUnit::HouseholdDay][..]);
     let gaussian = proptest::option::of((1..=1_000_000_000_000_u64, 1..=u64::MAX));
     let amounts = (1_000..=100_000_000_u64, any::<u64>(), 1..=1_000_000_000_u64);
     let feeders = btree_set(name::<wire::FeederId>(), 0..=32);
@@ -63,7 +62,13 @@ fn terms() -> impl Strategy<Value = Terms> {
     let keys = btree_set(any::<[u8; 31]>(), 10..=10);
     (numbers(), scalars, keys)
         .prop_flat_map(move |((n, t, q), scalars, keys)| {
-            (Just((n, t, q)), Just(scalars), holders(n), Just(keys), noise())
+            (
+                Just((n, t, q)),
+                Just(scalars),
+                holders(n),
+                Just(keys),
+                noise(),
+            )
         })
         .prop_map(
             |((n, threshold, consents), (deployment, from, chain), holders, keys, noise)| {
@@ -96,20 +101,27 @@ fn terms() -> impl Strategy<Value = Terms> {
 
 fn proposal() -> impl Strategy<Value = Proposal> {
     let previous = proptest::option::of(terms());
-    (numbers(), (name(), window()), previous, vec(signed(), 5), noise()).prop_map(
-        |((n, threshold, consents), (deployment, from), previous, mut cards, noise)| {
-            cards.truncate(n);
-            Proposal {
-                deployment,
-                from,
-                previous,
-                threshold,
-                consents,
-                noise: noise.filter(|_| is_strong(n, threshold, consents)),
-                cards,
-            }
-        },
+    (
+        numbers(),
+        (name(), window()),
+        previous,
+        vec(signed(), 5),
+        noise(),
     )
+        .prop_map(
+            |((n, threshold, consents), (deployment, from), previous, mut cards, noise)| {
+                cards.truncate(n);
+                Proposal {
+                    deployment,
+                    from,
+                    previous,
+                    threshold,
+                    consents,
+                    noise: noise.filter(|_| is_strong(n, threshold, consents)),
+                    cards,
+                }
+            },
+        )
 }
 
 fn deal() -> impl Strategy<Value = Deal> {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    AnswerBody, Consent, Digest, Group, HolderAnswer, HolderId, Reason, Step, Terms,
-    Topic,
+    AnswerBody, Consent, Digest, Group, HolderAnswer, HolderId, Reason, Step, Terms, Topic,
 };
 
 use super::HolderDesk;

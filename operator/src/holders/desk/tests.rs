@@ -305,7 +305,10 @@ fn a_sum_that_too_many_refuse_comes_back_refused_if_the_budget_is_spent() {
             assert!(!scene.desk.has_ready());
             scene.says(place + 1, &ask, AnswerBody::Refused(reason));
         }
-        let refused = scene.desk.next_ready().map(|job| job.masks.unwrap().refused);
+        let refused = scene
+            .desk
+            .next_ready()
+            .map(|job| job.masks.unwrap().refused);
         assert_eq!(refused, is_final.then_some(Some(Reason::BudgetSpent)));
     }
 }

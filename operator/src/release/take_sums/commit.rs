@@ -16,7 +16,7 @@ use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
 use crate::release::opening::{Opening, Stage};
 use crate::release::refused::Refused;
-use crate::release::report::{By, FeederReport, HeldBy, Scale};
+use crate::release::report::{By, FeederReport, Scale};
 use crate::release::take_result::TakeResult;
 use crate::search::collect::Judged;
 
@@ -167,11 +167,7 @@ impl SumTaker {
         let encoding = candidate.unmasked.encoding();
         let terms = candidate.job.plan.terms_for(candidate.sum.window);
         let scale = Scale {
-            holders: terms.map(|terms| HeldBy {
-                of: terms.name(),
-                consented: holders::consented(&candidate.job),
-                noise: holders::noise(&candidate.sum, terms, &candidate.job.plan),
-            }),
+            holders: terms.map(|terms| holders::held_by(&candidate.sum, terms, &candidate.job)),
             interval_s: candidate.job.plan.interval_s,
             intervals: (candidate.job.plan.grid())
                 .map_or(u16::MAX, |grid| grid.intervals(candidate.sum.window)),

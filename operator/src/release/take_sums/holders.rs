@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use privacy::Agreed;
-use wire::{FeederId, HolderId, Opened, Plan, Reason, Sum, Terms};
+use wire::{FeederId, Opened, Plan, Reason, Sum, Terms};
 
 use super::SumTaker;
 use crate::holders::masks::HolderMasks;
 use crate::open::Unmasked;
 use crate::plan::feeder_setting::encoding;
 use crate::publish::said::NoiseSaid;
+use crate::release::held::HeldBy;
 use crate::release::opening::{Opening, Stage};
-use crate::release::take_result::{Job, Lengths, Needed};
+use crate::release::take_result::{Job, Lengths, Needed, TakeResult};
 
 /// Windows of a feeder that are divided from the start, after a sum of it passed its zero checks and did not open: a part that
 /// fails then tells who spoils them.
@@ -49,6 +50,19 @@ impl SumTaker {
     /// Whether a sum is to be divided without being looked at, since an earlier window's failed once it could be seen.
     pub(super) fn is_divided_first(&mut self, opening: &Opening, job: &Job) -> bool {
         job.masks.is_none() && self.divided_first.take(opening, &job.plan)
+    }
+
+    /// A verified sum, unless holders refuse it for good.
+    pub(super) fn not_refused(
+        &mut self,
+        opened: Opened<Sum>,
+        job: &Job,
+    ) -> Result<Opened<Sum>, TakeResult> {
+        let Some(reason) = job.masks.as_ref().and_then(|masks| masks.refused) else {
+            return Ok(opened);
+        };
+        self.say_refused(&opened.message, reason);
+        Err(self.rejected(&opened.message, &opened.digest, reason))
     }
 
     /// A sum without its masks, or what holders are to be asked for first. One that `was_asked` before is not looked at, and needs
@@ -104,20 +118,22 @@ pub(super) fn is_final(job: &Job) -> bool {
     job.masks.as_ref().is_some_and(HolderMasks::is_whole)
 }
 
-/// The noise that holders add to a sum under these terms.
-pub(super) fn noise(sum: &Sum, terms: &Terms, plan: &Plan) -> Option<NoiseSaid> {
-    // That they can be kept to was asked before the sum was unmasked.
-    let agreed = Agreed::of(terms, sum.shares().map(|share| share.feeder)).ok()??;
-    let setting = plan.feeder(&sum.feeder, sum.window)?;
-    Some(NoiseSaid::agreed(&agreed, setting, plan))
-}
-
-/// Who consented to a sum.
-pub(super) fn consented(job: &Job) -> Vec<HolderId> {
+/// What holders of these terms had to do with a sum that was opened.
+pub(super) fn held_by(sum: &Sum, terms: &Terms, job: &Job) -> HeldBy {
+    let noise = || {
+        // That they can be kept to was asked before the sum was unmasked.
+        let agreed = Agreed::of(terms, sum.shares().map(|share| share.feeder)).ok()??;
+        let setting = job.plan.feeder(&sum.feeder, sum.window)?;
+        Some(NoiseSaid::agreed(&agreed, setting, &job.plan))
+    };
     let masks = job.masks.as_ref();
-    masks
-        .map(|masks| masks.consented.clone())
-        .unwrap_or_default()
+    HeldBy {
+        of: terms.name(),
+        consented: masks
+            .map(|masks| masks.consented.clone())
+            .unwrap_or_default(),
+        noise: noise(),
+    }
 }
 
 /// What holders are to see of a sum.

@@ -1,6 +1,5 @@
 //! The noise that holders agree to add to what they open.
 
-use super::terms::Terms;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::ids::FeederId;
@@ -71,16 +70,5 @@ impl NoiseTerms {
             true => Ok(()),
             false => Err(WireError::NoiseRho),
         }
-    }
-}
-
-impl Terms {
-    /// The noise of a sum of these feeders; none if it opens to exact totals. The rest of an area has it if one of its feeders does.
-    pub fn noise_of<'f>(
-        &self,
-        mut feeders: impl Iterator<Item = &'f FeederId>,
-    ) -> Option<&NoiseTerms> {
-        let noise = self.noise.as_ref()?;
-        feeders.any(|feeder| noise.covers(feeder)).then_some(noise)
     }
 }

@@ -73,6 +73,9 @@ impl Message for Proposal {
     fn check(&self) -> Result<(), WireError> {
         let holders = self.cards.len();
         Terms::check_numbers(self.threshold, self.consents, holders)?;
-        check_noise(&self.noise, is_strong(self.threshold, self.consents, holders))
+        check_noise(
+            &self.noise,
+            is_strong(self.threshold, self.consents, holders),
+        )
     }
 }

@@ -7,7 +7,7 @@ use super::noise::NoiseTerms;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::WindowStart;
-use crate::ids::{DeploymentId, HolderId};
+use crate::ids::{DeploymentId, FeederId, HolderId};
 use crate::keys::{MaskKey, VerifyingKey};
 use crate::message::Message;
 use crate::units::Digest;
@@ -136,6 +136,15 @@ impl Terms {
     pub fn streams_of(&self, place: usize) -> impl Iterator<Item = usize> {
         let streams = self.streams.iter().enumerate();
         streams.filter_map(move |(index, stream)| (!stream.absent.contains(place)).then_some(index))
+    }
+
+    /// The noise of a sum of these feeders; none if it opens to exact totals. The rest of an area has it if one of its feeders does.
+    pub fn noise_of<'f>(
+        &self,
+        mut feeders: impl Iterator<Item = &'f FeederId>,
+    ) -> Option<&NoiseTerms> {
+        let noise = self.noise.as_ref()?;
+        feeders.any(|feeder| noise.covers(feeder)).then_some(noise)
     }
 
     /// Whether two sums with a meter in common can both get their consents only where `threshold` holders consented to both:

@@ -80,21 +80,43 @@ fn the_operator_sees_the_noisy_total_and_passes_it_on_with_what_its_noise_is() {
     // Far beyond what three meters can have entered.
     let job = bench.noisy_job(1, [1_000_000, -1_000_000]);
     let results = bench.take(vec![job]);
-    let [TakeResult::Taken { report, messages, published, .. }] = &results[..] else {
+    let [
+        TakeResult::Taken {
+            report,
+            messages,
+            published,
+            ..
+        },
+    ] = &results[..]
+    else {
         panic!("{results:?}");
     };
     assert_eq!(report.energy_wh, [Some(1_000_063), Some(-998_905)]);
-    assert_eq!((report.clamped, report.present.as_slice()), (None, &[Some(3), Some(3)][..]));
+    assert_eq!(
+        (report.clamped, report.present.as_slice()),
+        (None, &[Some(3), Some(3)][..])
+    );
     let said = report.noise().unwrap();
     // 400 W are 100 Wh, and a quantum more; of either sign.
-    assert_eq!((said.sensitivity_wh, said.shares, said.scale_wh), (202, 4, 202.0));
-    assert!((607..4 * 606).contains(&said.half_width_wh), "more than of one share");
+    assert_eq!(
+        (said.sensitivity_wh, said.shares, said.scale_wh),
+        (202, 4, 202.0)
+    );
     assert!(
-        messages.iter().all(|(_, bytes)| wire::decode::<Total>(bytes, bytes.len()).is_err()),
+        (607..4 * 606).contains(&said.half_width_wh),
+        "more than of one share"
+    );
+    assert!(
+        messages
+            .iter()
+            .all(|(_, bytes)| wire::decode::<Total>(bytes, bytes.len()).is_err()),
         "whoever reads exact totals gets none"
     );
     let sent = sent(&results);
-    assert_eq!((sent.len(), &sent[0].energy_wh, sent[0].shares), (1, &report.energy_wh, 4));
+    assert_eq!(
+        (sent.len(), &sent[0].energy_wh, sent[0].shares),
+        (1, &report.energy_wh, 4)
+    );
     let refused = Content::Refused {
         refused: NoTotal::OtherNoise,
     };
@@ -116,7 +138,9 @@ fn what_holders_refuse_since_the_budget_is_spent_is_final_and_recipients_are_tol
         ..bench.job_of(&sum, &limbs)
     };
     for _ in 0..2 {
-        let TakeResult::Rejected { reason, message, .. } = take_one(&mut bench, refused.clone())
+        let TakeResult::Rejected {
+            reason, message, ..
+        } = take_one(&mut bench, refused.clone())
         else {
             panic!("it is refused");
         };
@@ -127,5 +151,8 @@ fn what_holders_refuse_since_the_budget_is_spent_is_final_and_recipients_are_tol
     let spent = Content::Refused {
         refused: NoTotal::BudgetSpent,
     };
-    assert_eq!(lines.iter().map(|line| &line.content).collect::<Vec<_>>(), [&spent]);
+    assert_eq!(
+        lines.iter().map(|line| &line.content).collect::<Vec<_>>(),
+        [&spent]
+    );
 }

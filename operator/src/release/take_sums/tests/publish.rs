@@ -221,3 +221,18 @@ fn an_epsilon_that_is_none_is_refused_with_the_recipient_it_is_of() {
         "publish.recipients: press: epsilon is 0.123456789; expected a number from 0.001 to 100 with at most six decimals"
     );
 }
+
+/// It is of no feeder: its readings are in no recipient's total, with noise or without.
+#[test]
+fn the_rest_of_an_area_reaches_no_recipient_and_gives_nothing_away() {
+    let mut bench = Bench::new().in_areas();
+    bench.publish(&settings(|_| {}), |ledger| ledger);
+    let meters = [("feeder-1", 0), ("feeder-1", 1), ("feeder-2", 5)];
+    let results = bench.take(vec![bench.rest_of(1, "t-1", &meters)]);
+    let [TakeResult::Taken { published, .. }] = &results[..] else {
+        panic!("{results:?}");
+    };
+    assert_eq!((published.lines.len(), published.left), (0, None));
+    assert!(sent(&results).is_empty());
+    assert!(!bench.dir.path().join("recipients").exists());
+}
