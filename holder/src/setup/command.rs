@@ -29,7 +29,7 @@ pub enum SetupCommand {
     /// Propose an agreement of the holders whose cards these are; any of them can, and so can the operator
     #[command(
         after_help = "Examples:\n  holder propose --threshold 2 --consents 3 a.card b.card c.card d.card --output first.proposal\n  \
-                      holder propose --threshold 2 --consents 3 *.card --noise-epsilon 0.5 --noise-clip 5000 --output noisy.proposal\n  \
+                      holder propose *.card --noise-epsilon 0.5 --noise-clip 5000 --output noisy.proposal\n  \
                       holder propose --after 1.agreement --from 2026-07-01T00:00:00Z *.card --output 2.proposal"
     )]
     Propose(Propose),

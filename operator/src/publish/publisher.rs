@@ -89,13 +89,7 @@ impl Publisher {
             // What holders have added gives away once what it does, however many get it.
             let mut is_counted = false;
             for recipient in recipients {
-                let mut ask = self.ask(recipient, report, grounds);
-                if report.noise().is_some() && ask.cost.is_some() {
-                    ask.cost = ask
-                        .cost
-                        .map(|cost| if is_counted { Spent::default() } else { cost });
-                    is_counted = true;
-                }
+                let ask = self.ask(recipient, (report, grounds), &mut is_counted);
                 asked.push((at, recipient, ask));
             }
         }
@@ -135,7 +129,13 @@ impl Publisher {
         Ok(published)
     }
 
-    fn ask(&self, recipient: &Recipient, report: &FeederReport, grounds: &Grounds) -> NoiseAsked {
+    /// What a recipient asks for. `is_counted`: what the noise of holders gives away is counted by now.
+    fn ask(
+        &self,
+        recipient: &Recipient,
+        (report, grounds): (&FeederReport, &Grounds),
+        is_counted: &mut bool,
+    ) -> NoiseAsked {
         let key = NoiseKey {
             window: report.window_start,
             feeder: report.feeder.clone(),
@@ -156,9 +156,14 @@ impl Publisher {
             Some(_) => report.energy_wh.len(),
             None => report.energy_wh.iter().flatten().count(),
         };
-        let cost = guarantee.cost(intervals as u32, grounds.day);
+        let cost = (refused == NoTotal::BudgetSpent)
+            .then(|| guarantee.cost(intervals as u32, grounds.day))
+            .map(|cost| match report.noise() {
+                Some(_) if std::mem::replace(is_counted, true) => Spent::default(),
+                _ => cost,
+            });
         NoiseAsked {
-            cost: (refused == NoTotal::BudgetSpent).then_some(cost),
+            cost,
             budget: self.recipients.budget(&report.feeder, report.window_start),
             refusal: Line::new(&key, Content::Refused { refused }).json(),
             key,
