@@ -117,7 +117,7 @@ fn limbs_that_are_not_a_sum_are_refused_before_anything_is_decrypted() {
     assert_eq!(refused(beyond), Some(Reason::LimbOutOfRange));
     let opened = fleet.opened(fleet.sum(0, 0, &reports), limbs);
     let mut other_epoch = opened.clone();
-    other_epoch.message.epoch = wire::KeyEpoch(9);
+    other_epoch.message.epoch = KeyEpoch(9);
     let unmasked = opener.unmask(&other_epoch, &fleet.plan, (&fleet.members, &[]), None);
     assert_eq!(unmasked.err(), Some(Reason::UnknownEpoch));
     let nobody = Members::default();
