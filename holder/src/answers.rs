@@ -22,10 +22,10 @@ use wire::{
 
 use crate::judge::{self, Grounds};
 use crate::keys::{Folder, Part};
-use crate::ledger::{Consented, Ledger};
+use crate::ledger::{Consented, Entered, Keep, KeptSum, Ledger, SumKey};
 use crate::pads::Pads;
 use crate::roster::OwnRoster;
-use crate::{HolderError, metrics};
+use crate::{HolderError, audit, metrics};
 use asked::Asked;
 
 /// A message to publish: its topic and bytes.
@@ -47,9 +47,13 @@ pub(crate) struct Answers {
     epochs: BTreeMap<KeyEpoch, EpochPlan>,
     release: service::config::Release,
     min_meters_floor: u32,
-    keep: Duration,
+    keep: Keep,
+    /// The share of the sums consented to that are audited.
+    pub(crate) audit_share: f64,
+    /// Those consented to since somebody looked that are to be audited.
+    pub(crate) to_audit: Vec<KeptSum>,
     future_tolerance: Duration,
-    clock: SharedClock,
+    pub(crate) clock: SharedClock,
 }
 
 impl Answers {
@@ -78,7 +82,12 @@ impl Answers {
             ledger,
             release: settings.release.clone(),
             min_meters_floor: settings.holder.min_meters_floor,
-            keep: settings.holder.keep,
+            keep: Keep {
+                consents_s: settings.holder.keep.as_secs(),
+                sums_s: settings.holder.keep_sums.as_secs(),
+            },
+            audit_share: settings.holder.audit_share,
+            to_audit: Vec::new(),
             future_tolerance: settings.analytics.future_tolerance,
             clock,
         };
@@ -123,7 +132,7 @@ impl Answers {
             Ok(None) => return Ok(Vec::new()),
             Ok(Some(asked)) => match ask.step {
                 Step::Checks => self.checks(ask, &asked),
-                Step::Consent => self.consent(&asked)?.map(|consent| vec![consent]),
+                Step::Consent => self.consent(ask, &asked)?.map(|consent| vec![consent]),
                 Step::Payload => self.payload(ask, &asked)?,
             },
             Err(reason) => Err(reason),
@@ -152,7 +161,7 @@ impl Answers {
         if let Err(reason) = self.check_consents(ask, asked) {
             return Ok(Err(reason));
         }
-        if let Err(reason) = self.consent(asked)? {
+        if let Err(reason) = self.consent(ask, asked)? {
             return Ok(Err(reason));
         }
         let payload = 0..asked.shape.checks().start;
@@ -216,7 +225,11 @@ impl Answers {
     }
 
     /// Consents to a sum, if this holder has not yet, and may. It is durable then.
-    fn consent(&mut self, asked: &Asked) -> Result<Result<Outgoing, Reason>, HolderError> {
+    fn consent(
+        &mut self,
+        ask: &Ask,
+        asked: &Asked,
+    ) -> Result<Result<Outgoing, Reason>, HolderError> {
         let sum = &asked.sum;
         let before = sum.shares();
         let before = before.map(|share| match failpoint::sabotaged("consents_once") {
@@ -234,16 +247,36 @@ impl Answers {
             if let Err(reason) = judge::judge(sum, &before, &self.grounds(&held.plan, sum)?) {
                 return Ok(Err(reason));
             }
-            let shares: Vec<_> = asked.shares().collect();
-            let shares = shares.iter().map(|(feeder, share)| (*feeder, share));
-            self.ledger
-                .consent(sum.window, shares, self.keep.as_secs())?;
-            metrics::consented();
+            self.enter(ask, asked)?;
         }
         let topic = self.topics.of(&Topic::Consent {
             holder: self.id.clone(),
         });
         Ok(Ok(self.signed(&asked.consent(&self.id), topic)))
+    }
+
+    /// Makes a consent durable, and whether its sum is audited: who knows of the audit knows it when the sum is signed already.
+    fn enter(&mut self, ask: &Ask, asked: &Asked) -> Result<(), HolderError> {
+        let is_audited = audit::is_drawn(self.audit_share);
+        let entered = Entered {
+            window: asked.sum.window,
+            shares: asked.shares().collect(),
+            signed: &ask.sum,
+            is_audited,
+        };
+        self.ledger.consent(&entered, self.keep)?;
+        metrics::consented();
+        if is_audited {
+            self.to_audit.push(KeptSum {
+                key: SumKey {
+                    window: asked.sum.window,
+                    feeder: asked.sum.feeder.clone(),
+                    content: asked.content,
+                },
+                signed: ask.sum.clone(),
+            });
+        }
+        Ok(())
     }
 
     fn grounds<'a>(&'a self, plan: &'a Plan, sum: &Sum) -> Result<Grounds<'a>, HolderError> {

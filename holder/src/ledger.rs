@@ -1,5 +1,5 @@
-//! `holder.redb`: what this holder consented to, who is enrolled as far as it ever countersigned or saw countersigned, and the key
-//! epochs that it heard of.
+//! `holder.redb`: what this holder consented to and is to audit of it, who is enrolled as far as it ever countersigned or saw
+//! countersigned, and the key epochs that it heard of.
 //!
 //! A consent is durable here before anybody sees it. Nothing in the file is ever replaced by something that contradicts it: a meter's
 //! number and keys are the meter's for good, and what was consented to stays until its window is too old, which is remembered, too.
@@ -9,18 +9,21 @@
 mod epochs;
 mod error;
 mod members;
+mod sums;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use redb::{Database, Error, ReadableDatabase as _, ReadableTable as _};
 use service::failpoint;
 use service::store::{self, Fault};
 use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
 
 pub use error::LedgerError;
+pub(crate) use sums::{KeptSum, SumKey};
 pub(crate) use tables::FILE;
-use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, MEMBERS, META, PRESENT};
+use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, MEMBERS, META, PAGES, PRESENT, SUMS};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";
@@ -41,6 +44,27 @@ pub(crate) struct Consented {
     /// The digest of the terms.
     pub(crate) terms: Digest,
     pub(crate) set: ContributorSet,
+}
+
+/// A sum that is consented to.
+#[derive(Debug)]
+pub(crate) struct Entered<'a> {
+    pub(crate) window: WindowStart,
+    /// Feeder by feeder.
+    pub(crate) shares: Vec<(&'a FeederId, Consented)>,
+    /// Its COSE_Sign1.
+    pub(crate) signed: &'a Bytes,
+    /// Whether it is to be audited.
+    pub(crate) is_audited: bool,
+}
+
+/// What of earlier windows is kept, in seconds before the newest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep {
+    /// That and what was consented to. What is older is refused for ever.
+    pub(crate) consents_s: u64,
+    /// Sums as they were signed.
+    pub(crate) sums_s: u64,
 }
 
 /// The open ledger. One process has it open.
@@ -65,6 +89,8 @@ impl Ledger {
             changes.open_table(CONSENTS)?;
             changes.open_table(MEMBERS)?;
             changes.open_table(PRESENT)?;
+            changes.open_table(PAGES)?;
+            changes.open_table(SUMS)?;
             changes.open_table(BOUNDS)?;
             changes.open_table(EPOCHS)?;
             Ok(())
@@ -102,15 +128,26 @@ impl Ledger {
             Ok(found.map_or_else(String::new, |found| found.value().to_owned()))
         };
         let found = ledger.at(read())?;
-        // A later version migrates here.
-        match found == FORMAT {
-            true => Ok(ledger),
-            false => Err(LedgerError::Format {
+        match found.as_str() {
+            FORMAT => Ok(ledger),
+            "1" => ledger.at(ledger.from_1()).map(|()| ledger),
+            _ => Err(LedgerError::Format {
                 path: ledger.path,
                 found,
                 expected: FORMAT,
             }),
         }
+    }
+
+    /// Format 1 had no sums, and one version for all pages. No countersignature of its time counts any more, so no page has a version
+    /// that an earlier state of it could follow.
+    fn from_1(&self) -> Result<(), Error> {
+        let changes = self.database.begin_write()?;
+        changes.open_table(PAGES)?;
+        changes.open_table(SUMS)?;
+        changes.open_table(BOUNDS)?.remove("roster version")?;
+        changes.open_table(META)?.insert("format", FORMAT)?;
+        Ok(changes.commit()?)
     }
 
     fn at<T>(&self, done: Result<T, Error>) -> Result<T, LedgerError> {
@@ -163,20 +200,14 @@ impl Ledger {
         self.at(read())
     }
 
-    /// Writes down what is consented to, feeder by feeder. Only when this returns may the consent leave. What is then more than
-    /// `keep_s` seconds before the newest window is forgotten, and refused for ever.
-    pub(crate) fn consent<'a>(
-        &mut self,
-        window: WindowStart,
-        shares: impl Iterator<Item = (&'a FeederId, &'a Consented)>,
-        keep_s: u64,
-    ) -> Result<(), LedgerError> {
+    /// Writes down what is consented to. Only when this returns may the consent leave.
+    pub(crate) fn consent(&mut self, entered: &Entered<'_>, keep: Keep) -> Result<(), LedgerError> {
         let write = || -> Result<(), Error> {
             let changes = self.database.begin_write()?;
             {
                 let mut table = changes.open_table(CONSENTS)?;
-                for (feeder, share) in shares {
-                    let key = (window.0, feeder.as_str(), &share.content.0);
+                for (feeder, share) in &entered.shares {
+                    let key = (entered.window.0, feeder.as_str(), &share.content.0);
                     let row = (
                         share.epoch.0,
                         share.is_part,
@@ -186,15 +217,21 @@ impl Ledger {
                     );
                     table.insert(key, row)?;
                 }
+                let mut sums = changes.open_table(SUMS)?;
+                sums::keep(&mut sums, entered)?;
                 let mut bounds = changes.open_table(BOUNDS)?;
-                let [first, newest] = [FIRST, NEWEST]
+                let [first, before] = [FIRST, NEWEST]
                     .map(|name| Ok::<_, Error>(bounds.get(name)?.map_or(0, |bound| bound.value())));
-                let (known, newest) = (first?, newest?.max(window.0));
-                let first = newest.saturating_sub(keep_s).max(known);
+                let (known, before) = (first?, before?);
+                let newest = before.max(entered.window.0);
+                let first = newest.saturating_sub(keep.consents_s).max(known);
                 bounds.insert(NEWEST, newest)?;
                 if first > known {
                     bounds.insert(FIRST, first)?;
                     table.retain_in(..(first, "", &[0; 32]), |_, _| false)?;
+                }
+                if newest > before {
+                    sums::forget(&mut sums, newest.saturating_sub(keep.sums_s))?;
                 }
             }
             failpoint::hit("holder.before_consent");

@@ -6,6 +6,8 @@ use metrics::{counter, describe_counter, gauge, histogram};
 use service::telemetry::register;
 use wire::{Reason, Step};
 
+use crate::audit::Outcome;
+
 /// Counter by `step`.
 pub const ASKED: &str = "cipherwatt_holder_questions_total";
 const REFUSED: &str = "cipherwatt_holder_refusals_total";
@@ -15,6 +17,9 @@ const CONSENTS: &str = "cipherwatt_holder_consents_total";
 const COUNTERSIGNED: &str = "cipherwatt_holder_countersigned_pages_total";
 const METERS: &str = "cipherwatt_holder_meters";
 const ANSWER: &str = "cipherwatt_holder_answer_duration_seconds";
+const AUDITED: &str = "cipherwatt_holder_audits_total";
+const AUDITS: &str = "cipherwatt_holder_audits_under_way";
+const REPORTS: &str = "cipherwatt_holder_audited_reports_total";
 
 const STEPS: [Step; 3] = [Step::Checks, Step::Consent, Step::Payload];
 
@@ -52,6 +57,17 @@ pub fn register() {
         "Meters that this holder knows, those that left included",
     );
     register::histogram(ANSWER, "Time from a question to its answer");
+    register::counters(
+        AUDITED,
+        "Audits of sums that are over, by what they came to: the reports add up, do not, or some did not come",
+        "outcome",
+        [Outcome::Right, Outcome::Wrong, Outcome::Incomplete].map(Outcome::as_str),
+    );
+    register::gauge(AUDITS, "Audits that are under way, or wait for others");
+    register::counter(
+        REPORTS,
+        "Reports that gateways showed for an audit, their signatures verified",
+    );
 }
 
 pub(crate) fn asked(step: Step) {
@@ -76,6 +92,18 @@ pub(crate) fn countersigned() {
 
 pub(crate) fn meters(meters: usize) {
     gauge!(METERS).set(meters as f64);
+}
+
+pub(crate) fn audited(outcome: Outcome) {
+    counter!(AUDITED, "outcome" => outcome.as_str()).increment(1);
+}
+
+pub(crate) fn audits(audits: usize) {
+    gauge!(AUDITS).set(audits as f64);
+}
+
+pub(crate) fn audited_report() {
+    counter!(REPORTS).increment(1);
 }
 
 pub(crate) fn answered(took: Duration) {

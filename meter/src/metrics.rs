@@ -1,5 +1,6 @@
 //! What a gateway counts and times.
 
+pub(crate) mod audit;
 mod kept_end;
 pub(crate) mod live;
 pub(crate) mod plan;
@@ -176,6 +177,7 @@ pub(crate) fn describe() {
         Reason::ALL.iter().map(|reason| reason.as_str()),
     );
     plan::describe();
+    audit::describe();
     live::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);

@@ -8,10 +8,11 @@
 //!
 //! # Layout
 //! [`run`](self): the loop · `open`: what it begins with · `start`: which run it is, over which `span` · `reader`: what is read · `live`: what meters send · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not · `closed`: a connection that ends again and again ·
-//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
+//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `audit`: those that holders demand · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
 //! observer is told
 
 mod answer;
+mod audit;
 mod behind;
 mod closed;
 mod enrol;
@@ -48,9 +49,11 @@ use crate::live::Fed;
 use crate::metrics;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
+use crate::released::ReleasedReports;
 use crate::seal::known_answers;
 use crate::source::Readings;
 use crate::uplink::{self, Departure};
+use audit::Audits;
 use enrol::Waiting;
 use live::Live;
 use open::{feeders, limits, places};
@@ -83,6 +86,8 @@ pub(crate) struct Gateway {
     fleet: Fleet,
     outbox: Outbox,
     kept: KeptReports,
+    released: ReleasedReports,
+    audits: Audits,
     /// Since when everything is done but the release of sums.
     idle_since: Option<Instant>,
     writer: Writer,
@@ -145,6 +150,8 @@ impl Gateway {
             fleet,
             outbox,
             kept: KeptReports::new(keeping::Limits::of(settings)),
+            released: ReleasedReports::new(settings),
+            audits: Audits::default(),
             idle_since: None,
             writer: Writer::new(journal),
             origin: Instant::now(),
@@ -173,6 +180,9 @@ impl Gateway {
                 self.kept.keep((meter, place.window), place.feeder, kept);
             }
         }
+        held.released
+            .into_iter()
+            .for_each(|released| self.released.keep(released));
         self.summary.resumed = self.outbox.len() as u64;
         if !self.outbox.is_empty() {
             tracing::info!(
@@ -211,6 +221,7 @@ impl Gateway {
             self.writer.start();
             let due = self.outbox.next_due_ms();
             let is_due = !paused && due.is_some_and(|due| due <= self.now_ms());
+            let has_departures = is_due || self.audits.has_shown();
             let wake = self.next_wake(due);
             let takes_live = self.takes_live();
             tokio::select! {
@@ -222,24 +233,20 @@ impl Gateway {
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
                 done = self.writer.committed() => {
-                    let Durable { ops, wanted } = done?;
+                    let Durable { ops, read } = done?;
                     self.durable(ops);
-                    self.send_again(wanted);
+                    self.send_again(read.wanted);
+                    self.show(read.shown);
                 }
                 parcel = live::received(&mut self.live), if takes_live => self.take_live(parcel),
                 event = self.session.inbox.recv() => match event {
                     Some(event) => self.handle(event).await?,
                     None => break,
                 },
-                permit = departures.reserve(), if is_due => {
+                permit = departures.reserve(), if has_departures => {
                     let Ok(permit) = permit else { break };
-                    if let Some((report, again)) = self.outbox.pop_due(self.now_ms()) {
-                        let shard = self.session.shard(&self.fleet.members[report.meter].feeder);
-                        permit.send(Departure {
-                            report,
-                            shard,
-                            again,
-                        });
+                    if let Some(departure) = self.next_departure(is_due) {
+                        permit.send(departure);
                     }
                 }
                 () = sleep_until(wake) => self.ask().await,
@@ -249,6 +256,20 @@ impl Gateway {
         }
         drop(departures);
         self.close(uplink).await
+    }
+
+    /// What leaves next: a report, if one is due, and only then what a holder demanded.
+    fn next_departure(&mut self, is_due: bool) -> Option<Departure> {
+        let due = is_due.then(|| self.outbox.pop_due(self.now_ms())).flatten();
+        let Some((report, again)) = due else {
+            return self.audits.pop().map(Departure::Shown);
+        };
+        let shard = self.session.shard(&self.fleet.members[report.meter].feeder);
+        Some(Departure::Report {
+            report,
+            shard,
+            again,
+        })
     }
 
     /// Lets what is under way end.

@@ -52,6 +52,7 @@ impl Session {
             scope.filter(&topics),
             topics.receipt(gateway),
             topics.enrol_answer(gateway),
+            topics.audit_demand(gateway),
         ];
         let roster = RosterKeeper::open(settings, directory, scope, keeper.operator_key())?;
         let (publisher, inbox) = mqtt::connect(
@@ -108,6 +109,9 @@ impl Gateway {
                     }
                     Some(Topic::EnrolAnswer { .. }) => {
                         self.take_answer(&incoming.topic, &incoming.payload)
+                    }
+                    Some(Topic::AuditDemand { .. }) => {
+                        self.take_demand(&incoming.topic, &incoming.payload)
                     }
                     Some(Topic::Receipt { .. }) => {
                         self.take_receipt(&incoming.topic, &incoming.payload)

@@ -42,5 +42,11 @@ pub(super) fn holders(settings: &Settings) -> Check {
         1,
         u32::MAX as usize,
     )?;
-    positive("holder.keep", holder.keep)
+    positive("holder.keep", holder.keep)?;
+    let share = holder.audit_share;
+    require("holder.audit_share", (0.0..=1.0).contains(&share), || {
+        "expected a share from 0, which is none, to 1, which is all".to_owned()
+    })?;
+    positive("holder.audit_again", holder.audit_again)?;
+    positive("holder.audit_wait", holder.audit_wait)
 }
