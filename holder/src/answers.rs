@@ -5,8 +5,9 @@
 //! the keys and the ledger, so the same question gets the same answer, over a restart as well.
 
 mod asked;
+mod consents;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +17,16 @@ use service::clock::latest;
 use service::trust::{HeldPlan, MinMeters};
 use service::{Settings, SharedClock, failpoint, warn_limited};
 use wire::{
-    AnswerBody, Ask, Consent, DeploymentId, Detached, Digest, EpochPlan, HolderAnswer, HolderId,
-    KeyEpoch, Message, Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics,
+    AnswerBody, Ask, DeploymentId, Digest, EpochPlan, HolderAnswer, HolderId, KeyEpoch, Message,
+    Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics,
 };
 
-use crate::judge::{self, Grounds};
+use crate::judge::Grounds;
 use crate::keys::{Folder, Part};
-use crate::ledger::{Consented, Entered, Keep, KeptSum, Ledger, SumKey};
+use crate::ledger::{Keep, KeptSum, Ledger};
 use crate::pads::Pads;
 use crate::roster::OwnRoster;
-use crate::{HolderError, audit, metrics};
+use crate::{HolderError, metrics};
 use asked::Asked;
 
 /// A message to publish: its topic and bytes.
@@ -193,90 +194,6 @@ impl Answers {
         }
         let seal = |body| self.sealed(asked.subject, ask.step, body);
         Ok(answers.into_iter().map(seal).collect())
-    }
-
-    /// Whether as many holders as it takes consented to this sum, with the meters that this holder knows.
-    fn check_consents(&self, ask: &Ask, asked: &Asked) -> Result<(), Reason> {
-        let terms = &self.parts[&asked.terms].terms;
-        let consents = ask.consents.iter();
-        let holders: BTreeSet<usize> = consents
-            .filter_map(|signed| self.consented(signed, asked, terms))
-            .collect();
-        match holders.len() >= usize::from(terms.consents) {
-            true => Ok(()),
-            false => Err(Reason::NotConsented),
-        }
-    }
-
-    /// The holder that a signed consent is of, if it is to this sum.
-    fn consented(&self, signed: &Bytes, asked: &Asked, terms: &Terms) -> Option<usize> {
-        let signed = Detached::<Consent>::decode(signed).ok()?;
-        let place = terms.place(&signed.claimed().holder)?;
-        let holder = &terms.holders[place];
-        let topic = self.topics.of(&Topic::Consent {
-            holder: holder.id.clone(),
-        });
-        let verified = signed.verify(&self.deployment, &topic, &holder.key);
-        let expected = Consent {
-            holder: holder.id.clone(),
-            ..asked.consent(&self.id)
-        };
-        (verified.ok()?.0 == expected).then_some(place)
-    }
-
-    /// Consents to a sum, if this holder has not yet, and may. It is durable then.
-    fn consent(
-        &mut self,
-        ask: &Ask,
-        asked: &Asked,
-    ) -> Result<Result<Outgoing, Reason>, HolderError> {
-        let sum = &asked.sum;
-        let before = sum.shares();
-        let before = before.map(|share| match failpoint::sabotaged("consents_once") {
-            true => Ok(Vec::new()),
-            false => self.ledger.window(share.feeder, sum.window),
-        });
-        let before: Vec<_> = before.collect::<Result<_, _>>()?;
-        let is_known =
-            |shares: &Vec<Consented>| shares.iter().any(|share| share.content == asked.content);
-        if !before.iter().all(is_known) {
-            let held = self.held.clone();
-            let Some(held) = held else {
-                return Ok(Err(Reason::NotReady));
-            };
-            if let Err(reason) = judge::judge(sum, &before, &self.grounds(&held.plan, sum)?) {
-                return Ok(Err(reason));
-            }
-            self.enter(ask, asked)?;
-        }
-        let topic = self.topics.of(&Topic::Consent {
-            holder: self.id.clone(),
-        });
-        Ok(Ok(self.signed(&asked.consent(&self.id), topic)))
-    }
-
-    /// Makes a consent durable, and whether its sum is audited: who knows of the audit knows it when the sum is signed already.
-    fn enter(&mut self, ask: &Ask, asked: &Asked) -> Result<(), HolderError> {
-        let is_audited = audit::is_drawn(self.audit_share);
-        let entered = Entered {
-            window: asked.sum.window,
-            shares: asked.shares().collect(),
-            signed: &ask.sum,
-            is_audited,
-        };
-        self.ledger.consent(&entered, self.keep)?;
-        metrics::consented();
-        if is_audited {
-            self.to_audit.push(KeptSum {
-                key: SumKey {
-                    window: asked.sum.window,
-                    feeder: asked.sum.feeder.clone(),
-                    content: asked.content,
-                },
-                signed: ask.sum.clone(),
-            });
-        }
-        Ok(())
     }
 
     fn grounds<'a>(&'a self, plan: &'a Plan, sum: &Sum) -> Result<Grounds<'a>, HolderError> {

@@ -12,7 +12,7 @@ use service::process::Context;
 
 /// Holds a part of the mask keys, checks every sum by itself, and gives the masks of those that it consents to.
 ///
-/// It never sees a ciphertext, and has no key that decrypts one.
+/// It audits some of them, by the reports behind them, and has no key that decrypts one.
 #[derive(Debug, Parser)]
 #[command(
     version,

@@ -6,7 +6,7 @@ use metrics::{counter, describe_counter, gauge, histogram};
 use service::telemetry::register;
 use wire::{Reason, Step};
 
-use crate::audit::Outcome;
+use crate::audit::records::Outcome;
 
 /// Counter by `step`.
 pub const ASKED: &str = "cipherwatt_holder_questions_total";

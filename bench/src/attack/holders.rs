@@ -1,13 +1,20 @@
 //! The operator with questions of its own to holders of mask keys: for sums that differ by a home, of too few, and of meters that it
 //! made up.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, anyhow, ensure};
 use harness::holders::Group;
-use harness::rogue::{Asked, Masked, RogueAnalytics, RogueGateway, RogueOperator};
+use harness::rogue::{
+    Asked, Masked, Observed, RogueAnalytics, RogueGateway, RogueOperator, SeenReport,
+};
 use packed::RING;
 use service::config::Enrolment;
-use wire::{MeterId, Part, Reason, RosterPage, Salt};
+use wire::{
+    EpochPlan, KeyEpoch, MeterId, Part, Plan, PlanVersion, Reason, RosterPage, Salt, WindowStart,
+};
 
+use super::closings::sealed_again;
 use super::gain::Gain;
 use super::members::with_reports;
 use super::stage::{Ground, Stage, now};
@@ -16,21 +23,21 @@ use super::stage::{Ground, Stage, now};
 pub(super) const GROUP: Group = group(2, 4);
 /// A minimum group, and one more.
 const MINIMUM: u32 = 15;
-const HOMES: u32 = MINIMUM + 1;
+pub(super) const HOMES: u32 = MINIMUM + 1;
 pub(super) const fn group(threshold: u8, holders: u8) -> Group {
     Group { threshold, holders }
 }
 
 /// A coalition that asks holders: of the operator's keys and an analytics service.
-struct Coalition {
-    stage: Stage,
-    operator: RogueOperator,
-    analytics: RogueAnalytics,
-    homes: Vec<MeterId>,
+pub(super) struct Coalition {
+    pub(super) stage: Stage,
+    pub(super) operator: RogueOperator,
+    pub(super) analytics: RogueAnalytics,
+    pub(super) homes: Vec<MeterId>,
 }
 
 impl Coalition {
-    async fn gather(mut stage: Stage) -> Result<Self> {
+    pub(super) async fn gather(mut stage: Stage) -> Result<Self> {
         let (analytics, homes) = with_reports(&mut stage).await?;
         let operator = RogueOperator::connect(&stage.settings, "operator-keys")?;
         Ok(Self {
@@ -43,7 +50,7 @@ impl Coalition {
 
     /// The masks of the holders' streams of a sum of these homes and of meters of its own, which report nothing, without those of
     /// its own. A part is said to replace the one before it.
-    async fn masks(
+    pub(super) async fn masks(
         &self,
         part: u16,
         homes: &[MeterId],
@@ -55,33 +62,51 @@ impl Coalition {
             names.iter().all(|meter| seen.entries.contains_key(meter))
         });
         known.await?;
-        let (asked, terms) = {
+        let named = {
             let seen = outsider.seen();
-            let (plan, _) = seen.plan.as_ref().context("there is no plan")?;
-            let terms = plan.terms_for(self.stage.first).context("no holders")?;
             let mut named = seen.named(self.stage.first, homes);
             for meter in &names {
                 let number = seen.entries[meter].number;
                 named.push((number, own_salt(number)));
             }
-            let asked = Asked {
-                window: self.stage.first,
-                part,
-                named,
-                // Holders never see it.
-                limbs: Vec::new(),
-            };
-            (asked, terms.clone())
+            named
         };
-        let sum = (self.analytics).sign(&asked, part.checked_sub(1).map(Part))?;
-        let given = self
-            .operator
-            .masks(&sum, &self.stage.feeder, &terms)
-            .await?;
-        match (given, own) {
+        match (self.ask(part, named).await?, own) {
             (Ok(masks), Some(own)) => self.without_own(masks, own).map(Ok),
             (given, _) => Ok(given),
         }
+    }
+
+    /// The same, of what these homes sealed last.
+    async fn masks_again(&self, homes: &[MeterId]) -> Result<Result<Vec<u64>, Reason>> {
+        let named = {
+            let seen = self.analytics.outsider.seen();
+            let salt = |home: &MeterId| {
+                let newest = seen.sealed_again.get(&(self.stage.first, home.clone()))?;
+                Some((seen.entries.get(home)?.number, newest.report.salt))
+            };
+            homes.iter().filter_map(salt).collect()
+        };
+        self.ask(0, named).await
+    }
+
+    async fn ask(&self, part: u16, named: Vec<(u32, Salt)>) -> Result<Result<Vec<u64>, Reason>> {
+        let asked = Asked {
+            window: self.stage.first,
+            part,
+            named,
+            // Holders never see it.
+            limbs: Vec::new(),
+        };
+        let terms = {
+            let seen = self.analytics.outsider.seen();
+            let (plan, _) = seen.plan.as_ref().context("there is no plan")?;
+            let terms = plan.terms_for(self.stage.first).context("no holders")?;
+            terms.clone()
+        };
+        let sum = (self.analytics).sign(&asked, part.checked_sub(1).map(Part))?;
+        let feeder = &self.stage.feeder;
+        self.operator.masks(&sum, feeder, &terms).await
     }
 
     /// The household's masks, from those of the sum of it and of meters of its own.
@@ -107,7 +132,7 @@ impl Coalition {
             Ok(masks) => (masks, "they answer, and it does not open".to_owned()),
             Err(reason) => (Vec::new(), format!("the holders: {reason}")),
         };
-        let readings = self.operator.open(&seen, report, &masks)?;
+        let readings = self.operator.open(&seen, &[report], &masks)?;
         let truth = (self.stage).truth((&self.stage.settings, home), self.stage.first, &seen)?;
         Ok(Gain::readings(readings.as_deref(), &truth, home, met))
     }
@@ -153,7 +178,74 @@ pub(super) async fn one_of_a_group(ground: Ground) -> Result<Gain> {
         }
         met.push(format!("{what}, {}", gain.met));
     }
-    Ok(Gain::of(false, "", met.join("; ")))
+    let gain = in_another_epoch(coalition, &all).await?;
+    met.push(format!("in another epoch, {}", gain.met));
+    Ok(Gain {
+        met: met.join("; "),
+        ..gain
+    })
+}
+
+/// A key epoch begins with the window that holders have answered for: all homes but one seal it again, and are a sum once more.
+async fn in_another_epoch(mut coalition: Coalition, all: &[u64]) -> Result<Gain> {
+    let window = coalition.stage.first;
+    // It goes on without its program.
+    coalition.stage.end("operator").await?;
+    let (before, plan) = {
+        let seen = coalition.analytics.outsider.seen();
+        let before = open((&coalition, &seen), &seen.reports, &coalition.homes, all)?;
+        let (plan, limbs) = seen.plan.as_ref().context("there is no plan")?;
+        (before, next_epoch(plan, limbs, window)?)
+    };
+    coalition.operator.publish_plan(&plan).await?;
+    let (others, one) = coalition.homes.split_at(MINIMUM as usize);
+    let sealed = sealed_again(&coalition, others).await?;
+    ensure!(sealed, "homes do not seal a window again in another epoch");
+    let masks = coalition.masks_again(others).await?;
+    let masks = match masks {
+        Ok(masks) => masks,
+        Err(reason) => return Ok(Gain::of(false, "", format!("the holders: {reason}"))),
+    };
+    let seen = coalition.analytics.outsider.seen();
+    let rest = open((&coalition, &seen), &seen.sealed_again, others, &masks)?;
+    let readings: Vec<i64> = before
+        .iter()
+        .zip(&rest)
+        .map(|(all, rest)| all - rest)
+        .collect();
+    let stage = &coalition.stage;
+    let truth = stage.truth((&stage.settings, &one[0]), window, &seen)?;
+    let met = "the two sums are not of the same readings";
+    Ok(Gain::readings(Some(&readings), &truth, &one[0], met))
+}
+
+/// What these homes' reports of the first window add up to.
+fn open(
+    (coalition, seen): (&Coalition, &Observed),
+    reports: &BTreeMap<(WindowStart, MeterId), SeenReport>,
+    homes: &[MeterId],
+    masks: &[u64],
+) -> Result<Vec<i64>> {
+    let window = coalition.stage.first;
+    let of = |home: &MeterId| reports.get(&(window, home.clone()));
+    let reports: Vec<_> = homes.iter().filter_map(of).collect();
+    let opened = coalition.operator.open(seen, &reports, masks)?;
+    opened.context("a sum that holders answered for does not open")
+}
+
+/// The next plan: with another epoch from a window on, under the key of the one before.
+fn next_epoch(plan: &Plan, limbs: &[u8], from: WindowStart) -> Result<(Plan, Vec<u8>)> {
+    let mut next = plan.clone();
+    next.version = PlanVersion(plan.version.0 + 1);
+    let last = plan.epochs.last().context("no key epoch")?;
+    let key = plan.public_key(plan.epochs.len() - 1, limbs);
+    let key = key.context("no public key")?;
+    next.epochs.push(EpochPlan {
+        epoch: KeyEpoch(last.epoch.0 + 1),
+        first_window: from,
+        ..last.clone()
+    });
+    Ok((next, [limbs, key].concat()))
 }
 
 /// A household and a meter of its own, under a plan that allows groups of two.

@@ -10,6 +10,7 @@
 //! * one file for each kind of attack; who carries it out is [`harness::rogue`]
 
 mod catalogue;
+mod closings;
 mod crowd;
 mod gain;
 mod holders;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use packed::{Accumulator, Profile};
 use tokio::time::Instant;
-use wire::{AreaId, Detached, Digest, FeederId, MAX_DEMANDED, Reason, Report, Salt, Sum};
+use wire::{Detached, Digest, FeederId, MAX_DEMANDED, Reason, Report, Salt, Sum};
 
 use super::records::{Named, Outcome, Verdict};
 use crate::ledger::KeptSum;
@@ -75,11 +75,6 @@ impl Audit {
         shares
             .nth(share)
             .map_or(&self.sum.feeder, |share| share.feeder)
-    }
-
-    /// The area, if the sum is the rest of one.
-    pub(super) fn area(&self) -> Option<&AreaId> {
-        self.sum.rest.as_ref().map(|rest| &rest.area)
     }
 
     /// Where a report belongs that the meter with this number is to have signed, if it has not come yet.

@@ -1,7 +1,6 @@
 //! All audits that are under way, as the loop of the holder sees them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,12 +10,12 @@ use service::trust::HeldPlan;
 use service::{Chain, Settings, failpoint};
 use tokio::time::Instant;
 use wire::{
-    AuditDemand, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis, WindowStart,
+    AuditDemand, Digest, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis,
+    WindowStart,
 };
 
-use super::check::{Audit, Place, parts};
-use super::drawn;
-use super::records::{self, Named, Outcome, Record, Verdict, Wanted};
+use super::check::{Audit, Place};
+use super::records::{self, Named, Outcome, Record, VERSION, Verdict};
 use crate::answers::{Answers, Outgoing};
 use crate::ledger::{KeptSum, LedgerError, SumKey};
 use crate::metrics;
@@ -28,13 +27,13 @@ const MAX_RUNNING: usize = 8;
 /// The audits of a holder.
 #[derive(Debug)]
 pub(crate) struct Audits {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// How long what was demanded may take, before it is demanded again.
     again: Duration,
     /// How long an audit waits for another report.
     wait: Duration,
     running: Vec<Audit>,
-    queue: VecDeque<KeptSum>,
+    pub(super) queue: VecDeque<KeptSum>,
     /// When the last demand was issued: each is later than the one before.
     issued_at: UnixMillis,
 }
@@ -117,8 +116,19 @@ impl Audits {
 
     /// Writes an audit down; what it came to is on disk before the ledger says that it is done.
     fn record(&self, audit: &Audit, verdict: Option<Verdict>, now: UnixMillis) {
-        let mut record = Record::begin(audit, now);
-        record.verdict = verdict;
+        let sum = &audit.sum;
+        let record = Record {
+            version: VERSION,
+            feeder: sum.feeder.clone(),
+            window: sum.window,
+            part: sum.part,
+            area: sum.rest.as_ref().map(|rest| rest.area.clone()),
+            analytics: sum.analytics.clone(),
+            subject: Digest::of(&audit.kept.signed),
+            contributors: sum.contributors(),
+            written_at: now,
+            verdict,
+        };
         let path = records::path_of(&self.folder, &records::name_of(&audit.kept.key));
         let written = records::write(&path, &record).and_then(|()| records::trim(&self.folder));
         if let Err(error) = written {
@@ -178,45 +188,6 @@ impl Audits {
         Ok(())
     }
 
-    /// Takes what persons demand.
-    fn take_wanted(&mut self, answers: &mut Answers) -> Result<(), LedgerError> {
-        let folder = self.folder.join("wanted");
-        let names = records::names(&folder);
-        let names = names.inspect_err(|error| {
-            tracing::error!(error = %Chain(error), "demands for audits cannot be read");
-        });
-        for name in names.unwrap_or_default() {
-            let path = records::path_of(&folder, &name);
-            let wanted = match records::read::<Wanted>(&path) {
-                Ok(wanted) => wanted,
-                Err(error) => {
-                    tracing::warn!(error = %Chain(&error), path = %path.display(), "a demand for an audit cannot be read, and goes");
-                    Wanted { of: None }
-                }
-            };
-            let sums = find(&wanted, answers)?;
-            let mut begun = Vec::new();
-            for kept in sums {
-                answers.ledger.audit(&kept.key, false)?;
-                begun.push(records::name_of(&kept.key));
-                // Until it begins, what it came to the last time is not what it comes to now.
-                let _ =
-                    std::fs::remove_file(records::path_of(&self.folder, &begun[begun.len() - 1]));
-                self.queue.push_back(kept);
-            }
-            if let Err(error) = self.took(&name, &begun, &path) {
-                tracing::error!(error = %Chain(&error), "a demand for an audit cannot be answered");
-            }
-        }
-        Ok(())
-    }
-
-    fn took(&self, name: &str, begun: &[String], wanted: &Path) -> io::Result<()> {
-        let taken = records::path_of(&self.folder.join("taken"), name);
-        records::write(&taken, &begun)?;
-        std::fs::remove_file(wanted)
-    }
-
     /// A demand, signed for its gateway.
     fn sealed(&mut self, demand: Demand, held: &HeldPlan, answers: &Answers) -> Option<Outgoing> {
         let terms = held.plan.terms_for(demand.window)?.digest();
@@ -274,19 +245,6 @@ fn profile(key: &SumKey, held: &HeldPlan) -> Result<&'static Profile, Reason> {
     let setting = held.plan.feeder(&key.feeder, key.window);
     let setting = setting.ok_or(Reason::UnknownFeeder)?;
     Profile::by_name(setting.profile.as_str()).map_err(|_| Reason::NotReady)
-}
-
-/// The sums that a person demands an audit of.
-fn find(wanted: &Wanted, answers: &Answers) -> Result<Vec<KeptSum>, LedgerError> {
-    let Some((feeder, window)) = &wanted.of else {
-        return Ok(answers.ledger.any_sum(drawn())?.into_iter().collect());
-    };
-    let mut sums = answers.ledger.sums_of(*window)?;
-    sums.retain(|kept| {
-        let sum = parts(kept).map(|(sum, _)| sum);
-        sum.is_ok_and(|sum| sum.shares().any(|share| share.feeder == feeder))
-    });
-    Ok(sums)
 }
 
 fn say(audit: &Audit, verdict: &Verdict) {

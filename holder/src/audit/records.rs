@@ -13,14 +13,13 @@ use wire::{
     AnalyticsId, AreaId, Digest, FeederId, GatewayId, MeterId, Part, UnixMillis, WindowStart,
 };
 
-use super::check::Audit;
 use crate::ledger::SumKey;
 
 /// The most audits that are remembered; the oldest windows' go first.
 const MAX_RECORDS: usize = 1_000;
 
 /// The version of a record.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// What an audit came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +68,7 @@ pub(crate) struct Verdict {
 /// One audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    version: u8,
+    pub(super) version: u8,
     pub(crate) feeder: FeederId,
     pub(crate) window: WindowStart,
     pub(crate) part: Part,
@@ -79,7 +78,8 @@ pub(crate) struct Record {
     /// SHA-256 of what analytics signed.
     pub(crate) subject: Digest,
     pub(crate) contributors: u32,
-    pub(crate) began_at: UnixMillis,
+    /// When this was written.
+    pub(crate) written_at: UnixMillis,
     /// None while it is under way.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -88,24 +88,6 @@ pub(crate) struct Record {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Wanted {
     pub(super) of: Option<(FeederId, WindowStart)>,
-}
-
-impl Record {
-    pub(super) fn begin(audit: &Audit, now: UnixMillis) -> Self {
-        let sum = &audit.sum;
-        Self {
-            version: VERSION,
-            feeder: sum.feeder.clone(),
-            window: sum.window,
-            part: sum.part,
-            area: audit.area().cloned(),
-            analytics: sum.analytics.clone(),
-            subject: Digest::of(&audit.kept.signed),
-            contributors: sum.contributors(),
-            began_at: now,
-            verdict: None,
-        }
-    }
 }
 
 /// The folder of a holder's audits.

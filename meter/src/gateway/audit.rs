@@ -10,11 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use service::warn_limited;
 use tokio::time::Instant;
-use wire::{AuditDemand, HolderId, Reason, UnixMillis};
+use wire::{AuditDemand, DeploymentId, HolderId, Reason, Terms, UnixMillis, WindowStart};
 
 use super::Gateway;
 use crate::journal::{Op, Place, Shown};
 use crate::metrics;
+use crate::uplink::Departure;
 
 /// How long after it was issued a demand counts: no longer, so that what somebody recorded is soon worth nothing.
 const FRESH_MS: u64 = 15 * 60 * 1_000;
@@ -72,7 +73,7 @@ impl Audits {
     }
 
     /// What is to be shown next.
-    pub(super) fn pop(&mut self) -> Option<Shown> {
+    fn pop(&mut self) -> Option<Shown> {
         self.shown.pop_front()
     }
 
@@ -114,35 +115,61 @@ impl Gateway {
         if self.settings.holders.pinned.is_empty() {
             return Err(Reason::UnknownHolder);
         }
-        let unverified = wire::decode_shared::<AuditDemand>(payload, payload.len());
-        let unverified = unverified.map_err(|error| error.reason())?;
-        let claimed = unverified.claimed();
-        let terms = held.plan.terms_for(claimed.window);
-        let terms = terms.filter(|terms| terms.digest() == claimed.terms);
-        let terms = terms.ok_or(Reason::UnknownTerms)?;
-        let place = terms.place(&claimed.holder).ok_or(Reason::UnknownHolder)?;
         if topic != session.topics.audit_demand(&self.settings.meter.gateway) {
             return Err(Reason::WrongTopic);
         }
-        let key = &terms.holders[place].key;
-        let opened = unverified.verify(&self.settings.deployment.id, topic, key);
-        let demand = opened.map_err(|error| error.reason())?.message;
-        let now = self.clock.now().0;
-        if demand.issued_at.0.saturating_add(FRESH_MS) < now {
-            return Err(Reason::ReportTooLate);
-        }
-        if demand.issued_at.0 > now.saturating_add(FRESH_MS) {
-            return Err(Reason::ReportTooEarly);
-        }
+        let terms_for = |window| held.plan.terms_for(window);
+        let place = (&self.settings.deployment.id, topic);
+        let demand = opened(payload, place, terms_for, self.clock.now())?;
         let most = self.settings.meter.audit_reports_per_minute;
         self.audits.hear(&demand, most, Instant::now())?;
         Ok(demand)
+    }
+
+    /// What leaves next: a report, if one is due, and only then what a holder demanded.
+    pub(super) fn next_departure(&mut self, is_due: bool) -> Option<Departure> {
+        let due = is_due.then(|| self.outbox.pop_due(self.now_ms())).flatten();
+        let Some((report, again)) = due else {
+            return self.audits.pop().map(Departure::Shown);
+        };
+        let shard = self.session.shard(&self.fleet.members[report.meter].feeder);
+        Some(Departure::Report {
+            report,
+            shard,
+            again,
+        })
     }
 
     /// Takes over reports from the journal that are to be shown.
     pub(super) fn show(&mut self, shown: Vec<Shown>) {
         self.audits.shown.extend(shown);
     }
+}
+
+/// A fresh demand, which a holder signed whose terms hold for the window.
+fn opened<'a>(
+    payload: &Bytes,
+    (deployment, topic): (&DeploymentId, &str),
+    terms_for: impl Fn(WindowStart) -> Option<&'a Terms>,
+    now: UnixMillis,
+) -> Result<AuditDemand, Reason> {
+    let unverified = wire::decode_shared::<AuditDemand>(payload, payload.len());
+    let unverified = unverified.map_err(|error| error.reason())?;
+    let claimed = unverified.claimed();
+    let terms = terms_for(claimed.window);
+    let terms = terms.filter(|terms| terms.digest() == claimed.terms);
+    let terms = terms.ok_or(Reason::UnknownTerms)?;
+    let place = terms.place(&claimed.holder).ok_or(Reason::UnknownHolder)?;
+    let key = &terms.holders[place].key;
+    let opened = unverified.verify(deployment, topic, key);
+    let demand = opened.map_err(|error| error.reason())?.message;
+    if demand.issued_at.0.saturating_add(FRESH_MS) < now.0 {
+        return Err(Reason::ReportTooLate);
+    }
+    if demand.issued_at.0 > now.0.saturating_add(FRESH_MS) {
+        return Err(Reason::ReportTooEarly);
+    }
+    Ok(demand)
 }
 
 #[cfg(test)]
@@ -155,7 +182,7 @@ mod tests {
             terms: wire::Digest([1; 32]),
             issued_at: UnixMillis(issued_at),
             feeder: "feeder-1".parse().unwrap(),
-            window: wire::WindowStart(0),
+            window: WindowStart(0),
             meters: vec!["meter-1".parse().unwrap(); meters],
         }
     }
@@ -174,5 +201,86 @@ mod tests {
         assert_eq!(hear("b", 1, 1), Ok(()), "another has its own");
         tokio::time::advance(SPAN).await;
         assert_eq!(hear("a", 7, 1), Ok(()));
+    }
+
+    #[test]
+    fn a_demand_of_nobody_who_may_make_it_is_refused_by_its_reason() {
+        let key = |place: u8| wire::SigningKey::from_bytes(&[place; 32]);
+        let holder = |place: u8| wire::HolderEntry {
+            id: format!("holder-{place}").parse().unwrap(),
+            key: key(place).verifying_key(),
+        };
+        let terms = Terms {
+            deployment: "dev".parse().unwrap(),
+            generation: 1,
+            from: WindowStart(3_600),
+            previous: None,
+            threshold: 2,
+            consents: 2,
+            holders: vec![holder(1), holder(2)],
+            streams: Vec::new(),
+        };
+        let terms_for = |window| (window >= terms.from).then_some(&terms);
+        let good = AuditDemand {
+            terms: terms.digest(),
+            window: terms.from,
+            ..demand("holder-1", 2 * FRESH_MS, 1)
+        };
+        let topic = "gateway/gateway-1/audit";
+        let open = |demand: &AuditDemand, signer: u8, on: &str| {
+            let (bytes, _) = wire::seal(demand, None, &terms.deployment, on, &key(signer));
+            let now = UnixMillis(2 * FRESH_MS);
+            opened(&bytes.into(), (&terms.deployment, topic), terms_for, now)
+        };
+        let changed = |change: &dyn Fn(&mut AuditDemand)| {
+            let mut demand = good.clone();
+            change(&mut demand);
+            demand
+        };
+        assert_eq!(open(&good, 1, topic), Ok(good.clone()));
+        for (expected, demand, signer, on) in [
+            (Reason::BadSignature, good.clone(), 2, topic),
+            (
+                Reason::BadSignature,
+                good.clone(),
+                1,
+                "gateway/gateway-2/audit",
+            ),
+            (
+                Reason::UnknownHolder,
+                changed(&|demand| demand.holder = "holder-3".parse().unwrap()),
+                3,
+                topic,
+            ),
+            (
+                Reason::UnknownTerms,
+                changed(&|demand| demand.window = WindowStart(0)),
+                1,
+                topic,
+            ),
+            (
+                Reason::UnknownTerms,
+                changed(&|demand| demand.terms.0[0] ^= 1),
+                1,
+                topic,
+            ),
+            (
+                Reason::ReportTooLate,
+                changed(&|demand| demand.issued_at.0 = FRESH_MS - 1),
+                1,
+                topic,
+            ),
+            (
+                Reason::ReportTooEarly,
+                changed(&|demand| demand.issued_at.0 = 3 * FRESH_MS + 1),
+                1,
+                topic,
+            ),
+        ] {
+            assert_eq!(open(&demand, signer, on), Err(expected), "{demand:?}");
+        }
+        let place = (&terms.deployment, topic);
+        let none = opened(&Bytes::from_static(b"x"), place, terms_for, UnixMillis(0));
+        assert_eq!(none, Err(Reason::InvalidMessage));
     }
 }

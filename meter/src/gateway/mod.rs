@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //! [`run`](self): the loop · `open`: what it begins with · `start`: which run it is, over which `span` · `reader`: what is read · `live`: what meters send · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not · `closed`: a connection that ends again and again ·
-//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `audit`: those that holders demand · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
+//! `session`: plan, roster and receipts · `filters`: what brings them · `kept`: reports that are in sums · `audit`: those that holders demand · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
 //! observer is told
 
 mod answer;
@@ -16,6 +16,7 @@ mod audit;
 mod behind;
 mod closed;
 mod enrol;
+mod filters;
 mod kept;
 mod live;
 mod open;
@@ -52,7 +53,7 @@ use crate::outbox::Outbox;
 use crate::released::ReleasedReports;
 use crate::seal::known_answers;
 use crate::source::Readings;
-use crate::uplink::{self, Departure};
+use crate::uplink;
 use audit::Audits;
 use enrol::Waiting;
 use live::Live;
@@ -64,6 +65,7 @@ use span::LastRun;
 use stopped::Stopped;
 
 pub(crate) use enrol::allowed_w;
+pub(crate) use filters::subscriptions;
 pub(crate) use start::ahead;
 pub use summary::{Event, Summary};
 
@@ -256,20 +258,6 @@ impl Gateway {
         }
         drop(departures);
         self.close(uplink).await
-    }
-
-    /// What leaves next: a report, if one is due, and only then what a holder demanded.
-    fn next_departure(&mut self, is_due: bool) -> Option<Departure> {
-        let due = is_due.then(|| self.outbox.pop_due(self.now_ms())).flatten();
-        let Some((report, again)) = due else {
-            return self.audits.pop().map(Departure::Shown);
-        };
-        let shard = self.session.shard(&self.fleet.members[report.meter].feeder);
-        Some(Departure::Report {
-            report,
-            shard,
-            again,
-        })
     }
 
     /// Lets what is under way end.
