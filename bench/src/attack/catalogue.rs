@@ -233,7 +233,7 @@ pub(super) const ATTACKS: [Attack; 30] = [
     Attack {
         name: "one-of-a-group",
         coalition: "the operator and analytics",
-        tries: "have holders answer for 16 homes and for 15 of them: at once, as a part, and with a meter that joined later",
+        tries: "have holders answer for 16 homes and for 15 of them: at once, as a part, with a meter that joined later, and in another key epoch",
         safeguard: "consents_once",
         play: |ground| Box::pin(holders::one_of_a_group(ground)),
         is_short: false,

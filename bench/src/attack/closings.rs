@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use harness::holders::Group;
 use harness::rogue::{Observed, follow};
 use service::Settings;
-use wire::{Agreement, HolderSet, MeterId, Plan, PlanVersion};
+use wire::{Agreement, HolderSet, MeterId, Plan, PlanVersion, WindowStart};
 
 use super::gain::Gain;
 use super::holders::{Coalition, HOMES};
@@ -60,7 +60,9 @@ async fn play(stage: Stage, group: Group) -> Result<(Option<Vec<i64>>, bool)> {
     coalition.operator.publish_plan(&plan).await?;
     let home = coalition.homes[0].clone();
     let key = (window, home.clone());
-    if !sealed_again(&coalition, std::slice::from_ref(&home)).await? {
+    let outsider = &coalition.analytics.outsider;
+    let comes = comes(outsider, |seen| is_sealed_again(seen, window, &home));
+    if !refusing(&coalition, comes).await? {
         return Ok((None, false));
     }
     let seen = coalition.analytics.outsider.seen();
@@ -73,21 +75,27 @@ async fn play(stage: Stage, group: Group) -> Result<(Option<Vec<i64>>, bool)> {
     Ok((Some(truth), is_read))
 }
 
-/// Tells homes that their reports of the first window are of yesterday, until all of these have sealed it again. Whether they do.
-pub(super) async fn sealed_again(coalition: &Coalition, homes: &[MeterId]) -> Result<bool> {
-    let window = coalition.stage.first;
-    let have_all = |seen: &Observed| {
-        let mut homes = homes.iter();
-        homes.all(|home| seen.sealed_again.contains_key(&(window, home.clone())))
-    };
+/// Whether a home has sealed the first window again.
+pub(super) fn is_sealed_again(seen: &Observed, window: WindowStart, home: &MeterId) -> bool {
+    seen.sealed_again.contains_key(&(window, home.clone()))
+}
+
+/// Tells homes that their reports of the first window are of yesterday, until what they are told it for is there.
+pub(super) async fn refusing<T>(
+    coalition: &Coalition,
+    until: impl Future<Output = T>,
+) -> Result<T> {
     let refuses = async {
         loop {
-            coalition.analytics.refuse_outdated(window).await?;
+            coalition
+                .analytics
+                .refuse_outdated(coalition.stage.first)
+                .await?;
             tokio::time::sleep(AGAIN).await;
         }
     };
     tokio::select! {
-        came = comes(&coalition.analytics.outsider, have_all) => Ok(came),
+        came = until => Ok(came),
         refused = refuses => refused,
     }
 }

@@ -14,7 +14,7 @@ use wire::{
     EpochPlan, KeyEpoch, MeterId, Part, Plan, PlanVersion, Reason, RosterPage, Salt, WindowStart,
 };
 
-use super::closings::sealed_again;
+use super::closings::{is_sealed_again, refusing};
 use super::gain::Gain;
 use super::members::with_reports;
 use super::stage::{Ground, Stage, now};
@@ -160,7 +160,7 @@ pub(super) async fn one_of_a_group(ground: Ground) -> Result<Gain> {
     let (settings, feeder) = (&coalition.stage.settings, coalition.stage.feeder.clone());
     let later = RogueGateway::enrol(settings, "later", (feeder, 1), now()).await?;
     let (others, one) = coalition.homes.split_at(MINIMUM as usize);
-    let mut met = Vec::new();
+    let mut gains = Vec::new();
     for (what, part, own) in [
         ("at once", 0, None),
         ("as a part", 1, None),
@@ -172,18 +172,23 @@ pub(super) async fn one_of_a_group(ground: Ground) -> Result<Gain> {
             subtract(&others, &mut masks);
             masks
         });
-        let gain = coalition.read(&one[0], masks)?;
-        if gain.got.is_some() {
-            return Ok(gain);
-        }
-        met.push(format!("{what}, {}", gain.met));
+        gains.push((what, coalition.read(&one[0], masks)?));
     }
-    let gain = in_another_epoch(coalition, &all).await?;
-    met.push(format!("in another epoch, {}", gain.met));
-    Ok(Gain {
-        met: met.join("; "),
-        ..gain
-    })
+    let other = in_another_epoch(coalition, &all).await?;
+    gains.push(("in another epoch", other));
+    let met = gains
+        .iter()
+        .map(|(what, gain)| format!("{what}, {}", gain.met));
+    let met = met.collect::<Vec<_>>().join("; ");
+    // All of them, or none.
+    let got = gains.iter().filter(|(_, gain)| gain.got.is_some()).count();
+    ensure!(
+        got == 0 || got == gains.len(),
+        "{got} of {}: {met}",
+        gains.len()
+    );
+    let got = gains.pop().and_then(|(_, gain)| gain.got);
+    Ok(Gain { got, met })
 }
 
 /// A key epoch begins with the window that holders have answered for: all homes but one seal it again, and are a sum once more.
@@ -199,8 +204,14 @@ async fn in_another_epoch(mut coalition: Coalition, all: &[u64]) -> Result<Gain>
     };
     coalition.operator.publish_plan(&plan).await?;
     let (others, one) = coalition.homes.split_at(MINIMUM as usize);
-    let sealed = sealed_again(&coalition, others).await?;
-    ensure!(sealed, "homes do not seal a window again in another epoch");
+    let sealed = coalition
+        .analytics
+        .outsider
+        .until("homes to seal a window again", |seen| {
+            let mut others = others.iter();
+            others.all(|home| is_sealed_again(seen, window, home))
+        });
+    refusing(&coalition, sealed).await??;
     let masks = coalition.masks_again(others).await?;
     let masks = match masks {
         Ok(masks) => masks,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use packed::Profile;
 use service::trust::HeldPlan;
-use service::{Chain, Settings, failpoint};
+use service::{Chain, Settings};
 use tokio::time::Instant;
 use wire::{
     AuditDemand, Digest, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis,
@@ -22,7 +22,7 @@ use crate::metrics;
 use crate::roster::OwnRoster;
 
 /// The most audits at a time: each awaits so many reports at most as `check` demands at once.
-const MAX_RUNNING: usize = 8;
+const MAX_RUNNING: usize = 32;
 
 /// The audits of a holder.
 #[derive(Debug)]
@@ -148,7 +148,6 @@ impl Audits {
             let verdict = audit.verdict(outcome, |place| named(&audit, place, &answers.roster));
             say(&audit, &verdict);
             self.record(&audit, Some(verdict), answers.clock.now());
-            failpoint::hit("holder.before_audited");
             answers.ledger.audit(&audit.kept.key, true)?;
             metrics::audited(outcome);
         }

@@ -196,6 +196,16 @@ async fn an_honest_sum_is_audited_right_also_when_the_holder_is_killed_in_betwee
     assert_eq!(auditing.outcome(now), Outcome::Right);
     auditing.restart();
     assert_eq!(auditing.tick(now), [], "it is not done twice");
+    // Killed when it had written down what it came to, and not yet that it is done: it comes to the same once more.
+    let ledger = &mut auditing.world.holders[0].ledger;
+    let key = ledger.sums_of(sum.window).unwrap()[0].key.clone();
+    ledger.audit(&key, false).unwrap();
+    auditing.restart();
+    assert_eq!(auditing.tick(now).len(), 1);
+    for report in &reports {
+        auditing.show(report, now).unwrap();
+    }
+    assert_eq!(auditing.outcome(now), Outcome::Right);
 }
 
 #[tokio::test(start_paused = true)]

@@ -137,32 +137,40 @@ impl RogueAnalytics {
     }
 
     /// Tells gateways that the first sum of a window failed, and that its reports are of a setting that holds no longer: where their
-    /// plan says so too, they seal the readings again.
+    /// plan says so too, they seal the readings again. Those that they sealed again are in the next sum.
     ///
     /// # Errors
     /// The receipts cannot be published.
     pub async fn refuse_outdated(&self, window: WindowStart) -> Result<()> {
-        let gateways = {
-            let seen = self.outsider.seen();
-            let reports = seen.reports.iter().filter(|((at, _), _)| *at == window);
-            let mut gateways: BTreeMap<GatewayId, Vec<ReceiptEntry>> = BTreeMap::new();
-            for ((_, meter), report) in reports {
-                let of_gateway = gateways.entry(report.report.gateway.clone()).or_default();
-                of_gateway.push(ReceiptEntry {
-                    meter: meter.clone(),
-                    window,
-                    digest: Digest::of(&report.limbs),
-                    status: Status::Rejected(Reason::OutdatedConfig),
-                    part: Part(0),
-                });
-            }
-            gateways
-        };
         let failed = Settlement {
             feeder: self.feeder.clone(),
             window,
             part: Part(0),
             outcome: SettlementOutcome::Wanted,
+        };
+        let gateways = {
+            let seen = self.outsider.seen();
+            let outdated = Status::Rejected(Reason::OutdatedConfig);
+            let first = seen
+                .reports
+                .iter()
+                .map(|report| (report, outdated, Part(0)));
+            let again = seen.sealed_again.iter();
+            let again = again.map(|report| (report, Status::Folded, Part(1)));
+            let mut gateways: BTreeMap<GatewayId, Vec<ReceiptEntry>> = BTreeMap::new();
+            for (((at, meter), report), status, part) in first.chain(again) {
+                let of_gateway = gateways.entry(report.report.gateway.clone()).or_default();
+                if *at == window {
+                    of_gateway.push(ReceiptEntry {
+                        meter: meter.clone(),
+                        window,
+                        digest: Digest::of(&report.limbs),
+                        status,
+                        part,
+                    });
+                }
+            }
+            gateways
         };
         for (gateway, entries) in gateways {
             self.tell(gateway, entries, vec![failed.clone()]).await?;
