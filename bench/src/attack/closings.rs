@@ -1,20 +1,15 @@
 //! Windows that holders answered for, under holders that follow them in what the operator says alone.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, anyhow};
 use harness::holders::Group;
-use harness::rogue::{Observed, follow};
+use harness::rogue::follow;
 use service::Settings;
-use wire::{Agreement, HolderSet, MeterId, Plan, PlanVersion, WindowStart};
+use wire::{Agreement, HolderSet, Plan, PlanVersion};
 
+use super::coalition::{Coalition, HOMES, is_sealed_again, refusing};
 use super::gain::Gain;
-use super::holders::{Coalition, HOMES};
 use super::stage::{Ground, Stage, comes};
 use super::streams::{GROUPS, opens};
-
-/// Between two times that homes are told that their reports are of yesterday.
-const AGAIN: Duration = Duration::from_millis(300);
 
 /// The holders have answered for sixteen homes. The operator's own follow them, from that window on, and nobody has signed that it was
 /// closed and never answered for: homes that seal it again do so for the operator.
@@ -73,31 +68,6 @@ async fn play(stage: Stage, group: Group) -> Result<(Option<Vec<i64>>, bool)> {
     let truth = (coalition.stage).truth((settings, &home), window, &seen)?;
     let is_read = readings.as_ref() == Some(&truth);
     Ok((Some(truth), is_read))
-}
-
-/// Whether a home has sealed the first window again.
-pub(super) fn is_sealed_again(seen: &Observed, window: WindowStart, home: &MeterId) -> bool {
-    seen.sealed_again.contains_key(&(window, home.clone()))
-}
-
-/// Tells homes that their reports of the first window are of yesterday, until what they are told it for is there.
-pub(super) async fn refusing<T>(
-    coalition: &Coalition,
-    until: impl Future<Output = T>,
-) -> Result<T> {
-    let refuses = async {
-        loop {
-            coalition
-                .analytics
-                .refuse_outdated(coalition.stage.first)
-                .await?;
-            tokio::time::sleep(AGAIN).await;
-        }
-    };
-    tokio::select! {
-        came = until => Ok(came),
-        refused = refuses => refused,
-    }
 }
 
 /// Holders that the operator makes, with keys of its own.

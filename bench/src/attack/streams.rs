@@ -8,8 +8,8 @@ use packed::RING;
 use service::Settings;
 use wire::HolderSet;
 
+use super::coalition::{GROUP, group};
 use super::gain::Gain;
-use super::holders::{GROUP, group};
 use super::stage::{Ground, comes};
 
 /// Those that `docs/trust.md` has a column of.

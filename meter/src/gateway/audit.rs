@@ -203,14 +203,17 @@ mod tests {
         assert_eq!(hear("a", 7, 1), Ok(()));
     }
 
-    #[test]
-    fn a_demand_of_nobody_who_may_make_it_is_refused_by_its_reason() {
-        let key = |place: u8| wire::SigningKey::from_bytes(&[place; 32]);
+    fn key(place: u8) -> wire::SigningKey {
+        wire::SigningKey::from_bytes(&[place; 32])
+    }
+
+    /// From the second window on.
+    fn terms() -> Terms {
         let holder = |place: u8| wire::HolderEntry {
             id: format!("holder-{place}").parse().unwrap(),
             key: key(place).verifying_key(),
         };
-        let terms = Terms {
+        Terms {
             deployment: "dev".parse().unwrap(),
             generation: 1,
             from: WindowStart(3_600),
@@ -219,67 +222,50 @@ mod tests {
             consents: 2,
             holders: vec![holder(1), holder(2)],
             streams: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_demand_of_nobody_who_may_make_it_is_refused_by_its_reason() {
+        const TOPIC: &str = "gateway/gateway-1/audit";
+        let terms = terms();
         let terms_for = |window| (window >= terms.from).then_some(&terms);
         let good = AuditDemand {
             terms: terms.digest(),
             window: terms.from,
             ..demand("holder-1", 2 * FRESH_MS, 1)
         };
-        let topic = "gateway/gateway-1/audit";
         let open = |demand: &AuditDemand, signer: u8, on: &str| {
             let (bytes, _) = wire::seal(demand, None, &terms.deployment, on, &key(signer));
             let now = UnixMillis(2 * FRESH_MS);
-            opened(&bytes.into(), (&terms.deployment, topic), terms_for, now)
+            opened(&bytes.into(), (&terms.deployment, TOPIC), terms_for, now)
         };
-        let changed = |change: &dyn Fn(&mut AuditDemand)| {
+        assert_eq!(open(&good, 1, TOPIC), Ok(good.clone()));
+        assert_eq!(open(&good, 2, TOPIC), Err(Reason::BadSignature));
+        let elsewhere = open(&good, 1, "gateway/gateway-2/audit");
+        assert_eq!(elsewhere, Err(Reason::BadSignature));
+        type Change = fn(&mut AuditDemand);
+        let changes: [(Reason, Change); 5] = [
+            (Reason::UnknownHolder, |demand| {
+                demand.holder = "holder-3".parse().unwrap();
+            }),
+            (Reason::UnknownTerms, |demand| {
+                demand.window = WindowStart(0)
+            }),
+            (Reason::UnknownTerms, |demand| demand.terms.0[0] ^= 1),
+            (Reason::ReportTooLate, |demand| {
+                demand.issued_at.0 = FRESH_MS - 1;
+            }),
+            (Reason::ReportTooEarly, |demand| {
+                demand.issued_at.0 = 3 * FRESH_MS + 1;
+            }),
+        ];
+        for (expected, change) in changes {
             let mut demand = good.clone();
             change(&mut demand);
-            demand
-        };
-        assert_eq!(open(&good, 1, topic), Ok(good.clone()));
-        for (expected, demand, signer, on) in [
-            (Reason::BadSignature, good.clone(), 2, topic),
-            (
-                Reason::BadSignature,
-                good.clone(),
-                1,
-                "gateway/gateway-2/audit",
-            ),
-            (
-                Reason::UnknownHolder,
-                changed(&|demand| demand.holder = "holder-3".parse().unwrap()),
-                3,
-                topic,
-            ),
-            (
-                Reason::UnknownTerms,
-                changed(&|demand| demand.window = WindowStart(0)),
-                1,
-                topic,
-            ),
-            (
-                Reason::UnknownTerms,
-                changed(&|demand| demand.terms.0[0] ^= 1),
-                1,
-                topic,
-            ),
-            (
-                Reason::ReportTooLate,
-                changed(&|demand| demand.issued_at.0 = FRESH_MS - 1),
-                1,
-                topic,
-            ),
-            (
-                Reason::ReportTooEarly,
-                changed(&|demand| demand.issued_at.0 = 3 * FRESH_MS + 1),
-                1,
-                topic,
-            ),
-        ] {
-            assert_eq!(open(&demand, signer, on), Err(expected), "{demand:?}");
+            assert_eq!(open(&demand, 1, TOPIC), Err(expected), "{demand:?}");
         }
-        let place = (&terms.deployment, topic);
+        let place = (&terms.deployment, TOPIC);
         let none = opened(&Bytes::from_static(b"x"), place, terms_for, UnixMillis(0));
         assert_eq!(none, Err(Reason::InvalidMessage));
     }

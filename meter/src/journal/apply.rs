@@ -1,14 +1,14 @@
 //! How an operation changes the journal's file.
 
 use redb::{Database, ReadableTable as _, WriteTransaction};
-use wire::{FeederId, MeterId};
+use wire::{FeederId, HolderId, MeterId};
 
 use super::rows;
 use super::tables::{
     BATCHES, FILLING, Failure, KEPT, LIVE, RECORDS, RELEASED, SEALED, key, live_key, put, report,
 };
 use super::{MeterRecord, Op, Place, Progress, Read, SealedReport, Shown};
-use crate::batch::Batch;
+use crate::batch::{Batch, Interval};
 use readings::FeedChange;
 
 /// Does `ops` in one durable transaction. Returns the reports that they ask for.
@@ -18,11 +18,7 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Read, Failure> {
     for op in ops {
         match op {
             Op::Begin { progress, fleet } => begin(&change, progress, fleet)?,
-            Op::Interval { progress, interval } => {
-                let number = progress.interval.saturating_sub(1);
-                let row = rows::write_interval(interval);
-                change.open_table(FILLING)?.insert(number, row.as_slice())?;
-            }
+            Op::Interval { progress, interval } => taken(&change, progress, interval)?,
             Op::Window {
                 progress,
                 batches,
@@ -59,14 +55,7 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Read, Failure> {
             }
             Op::Wanted(place) => read.wanted.extend(wanted(&change, place)?),
             Op::Released(place, at) => released(&change, (place, at.0))?,
-            Op::Shown(place, holder) => {
-                let there = sealed(&change, place)?;
-                read.shown.extend(there.map(|(place, _, sealed)| Shown {
-                    holder: holder.clone(),
-                    place,
-                    payload: sealed.payload,
-                }));
-            }
+            Op::Shown(place, holder) => read.shown.extend(shown(&change, place, holder)?),
             Op::Settled(place) => settled(&change, place)?,
             Op::Live(changes) => live(&change, changes)?,
             Op::LiveForgotten(before) => {
@@ -96,6 +85,18 @@ fn accepted(
     for (meter, record) in records {
         table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
     }
+    Ok(())
+}
+
+/// The next interval of the window being filled.
+fn taken(
+    change: &WriteTransaction,
+    progress: &Progress,
+    interval: &Interval,
+) -> Result<(), Failure> {
+    let number = progress.interval.saturating_sub(1);
+    let row = rows::write_interval(interval);
+    change.open_table(FILLING)?.insert(number, row.as_slice())?;
     Ok(())
 }
 
@@ -135,6 +136,20 @@ fn released(change: &WriteTransaction, (place, at): (&Place, u64)) -> Result<(),
         change.open_table(RELEASED)?.insert(key(place), at)?;
     }
     Ok(())
+}
+
+/// What a holder demanded, if it is there.
+fn shown(
+    change: &WriteTransaction,
+    place: &Place,
+    holder: &HolderId,
+) -> Result<Option<Shown>, Failure> {
+    let there = sealed(change, place)?;
+    Ok(there.map(|(place, _, sealed)| Shown {
+        holder: holder.clone(),
+        place,
+        payload: sealed.payload,
+    }))
 }
 
 fn sealed(change: &WriteTransaction, place: &Place) -> Result<Option<SealedReport>, Failure> {

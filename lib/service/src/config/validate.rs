@@ -211,12 +211,6 @@ fn meter(settings: &Settings) -> Check {
         usize::MAX,
     )?;
     positive("meter.receipt_delay_target", meter.receipt_delay_target)?;
-    range(
-        "meter.audit_reports_per_minute",
-        meter.audit_reports_per_minute,
-        1,
-        1_000_000,
-    )?;
     if !meter.feed.address.is_empty() {
         let feed = meter.feed.mqtt(&settings.mqtt);
         feed.endpoints().map_err(|problem| Wrong {

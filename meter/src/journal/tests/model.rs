@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use packed::layout::Entered;
-use wire::{Digest, Grid, MeterId, Part, UnixMillis, WindowStart};
+use wire::{Digest, Grid, HolderId, MeterId, Part, UnixMillis, WindowStart};
 
 use crate::batch::{Batch, Filling, Interval, Taken};
 use crate::journal::{
@@ -74,32 +74,38 @@ impl Model {
                     let (batch, sealed) = self.sealed[&place].clone();
                     read.wanted.push((place, batch, sealed));
                 }
-                Op::Released(place, at) => {
-                    self.kept.remove(&place);
-                    self.settled.extend(entered(&self.sealed[&place].0));
-                    self.released.insert(place, at);
-                }
-                Op::Shown(place, holder) => {
-                    let there = self.sealed.get(&place);
-                    read.shown.extend(there.map(|(_, sealed)| Shown {
-                        holder,
-                        place: place.clone(),
-                        payload: sealed.payload.clone(),
-                    }));
-                }
+                Op::Released(place, at) => self.release(place, at),
+                Op::Shown(place, holder) => read.shown.extend(self.shown(place, holder)),
                 Op::Live(changes) => changes
                     .into_iter()
                     .for_each(|change| self.change_live(change)),
                 Op::LiveForgotten(before) => self.live.retain(|(at, ..), _| *at >= before),
-                Op::Settled(place) => {
-                    self.kept.remove(&place);
-                    self.released.remove(&place);
-                    let (batch, _) = self.sealed.remove(&place).unwrap();
-                    self.settled.extend(entered(&batch));
-                }
+                Op::Settled(place) => self.settle(&place),
             }
         }
         read
+    }
+
+    fn release(&mut self, place: Place, at: UnixMillis) {
+        self.kept.remove(&place);
+        self.settled.extend(entered(&self.sealed[&place].0));
+        self.released.insert(place, at);
+    }
+
+    fn settle(&mut self, place: &Place) {
+        self.kept.remove(place);
+        self.released.remove(place);
+        let (batch, _) = self.sealed.remove(place).unwrap();
+        self.settled.extend(entered(&batch));
+    }
+
+    fn shown(&self, place: Place, holder: HolderId) -> Option<Shown> {
+        let (_, sealed) = self.sealed.get(&place)?;
+        Some(Shown {
+            holder,
+            payload: sealed.payload.clone(),
+            place,
+        })
     }
 
     fn enter_again(&mut self, place: Place, batch: Batch, record: MeterRecord) {

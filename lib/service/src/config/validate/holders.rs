@@ -35,6 +35,8 @@ pub(super) fn holders(settings: &Settings) -> Check {
     )?;
     positive("holders.ask_again", holders.ask_again)?;
     range("holders.max_waiting", holders.max_waiting, 1, 1_000_000)?;
+    let shown = settings.meter.audit_reports_per_minute;
+    range("meter.audit_reports_per_minute", shown, 1, 1_000_000)?;
     let holder = &settings.holder;
     range(
         "holder.min_meters_floor",
