@@ -130,7 +130,7 @@ impl Ledger {
         let found = ledger.at(read())?;
         match found.as_str() {
             FORMAT => Ok(ledger),
-            "1" => ledger.at(ledger.from_1()).map(|()| ledger),
+            "1" => ledger.at(ledger.migrate_from_1()).map(|()| ledger),
             _ => Err(LedgerError::Format {
                 path: ledger.path,
                 found,
@@ -141,7 +141,7 @@ impl Ledger {
 
     /// Format 1 had no sums, and one version for all pages. No countersignature of its time counts any more, so no page has a version
     /// that an earlier state of it could follow.
-    fn from_1(&self) -> Result<(), Error> {
+    fn migrate_from_1(&self) -> Result<(), Error> {
         let changes = self.database.begin_write()?;
         changes.open_table(PAGES)?;
         changes.open_table(SUMS)?;
