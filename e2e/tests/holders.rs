@@ -1,4 +1,4 @@
-//! Holders of mask keys: without enough of them nothing opens and nothing is lost, and they are replaced in mid-stream.
+//! Holders of mask keys: without enough of them nothing opens and nothing is lost, they are replaced in mid-stream, and they audit sums.
 //!
 //! All processes but the clock are real, in this process and over TCP. The clock goes on by a window when the test says so.
 
@@ -13,6 +13,7 @@ use e2e::clocked::{self, WINDOW_S, window};
 use harness::holders::Group;
 use harness::network::Network;
 use harness::oracle::{Seeded, Truths};
+use harness::rogue::{Asked, RogueAnalytics, ciphertext};
 use harness::runtimes::On;
 use harness::stack::{Next, Stack};
 use harness::verdict::scale;
@@ -24,7 +25,7 @@ use privacy::{Guarantee, Unit};
 use readings::Simulated;
 use service::clock::MockClock;
 use service::{Settings, Stop};
-use wire::{Agreement, Grid, HolderId, UnixMillis, WindowStart};
+use wire::{Agreement, Grid, HolderId, SumStatus, UnixMillis, WindowStart};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -56,6 +57,9 @@ fn settings(windows: u64) -> Settings {
     settings.meter.meters = METERS;
     settings.meter.feeders = 1;
     settings.meter.speed = 1.0;
+    // Those that do not audit say so.
+    settings.holder.audit_share = 0.0;
+    settings.holder.audit_again = Duration::from_secs(1);
     settings
 }
 
@@ -123,6 +127,34 @@ impl Deployment {
         while (self.released.len() as u64) < self.passed {
             self.next().await;
         }
+    }
+
+    /// What the holders' audits of a window came to, of all that have ended.
+    fn audits(&self, window: WindowStart) -> Vec<serde_json::Value> {
+        let holders = (1..=GROUP.holders).map(|holder| format!("holder-holder-{holder}/audits"));
+        let folders = holders.map(|folder| self.state.path().join(folder));
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+        let begins = format!("{:012}-", window.0);
+        let of_window = files.filter_map(|file| {
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
+            let is_of_it = name.starts_with(&begins) && name.ends_with(".json");
+            is_of_it.then(|| std::fs::read(file.path()).unwrap())
+        });
+        let records = of_window.map(|bytes| serde_json::from_slice(&bytes).unwrap());
+        let ended = records.filter(|record: &serde_json::Value| !record["verdict"].is_null());
+        ended.collect()
+    }
+
+    /// Waits until so many holders have audited a window.
+    async fn audited(&mut self, window: WindowStart, holders: usize) -> Vec<serde_json::Value> {
+        let audited = async {
+            while self.audits(window).len() < holders {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        limited(audited).await;
+        self.audits(window)
     }
 
     /// Stops everything; every window has one total, which is exact.
@@ -324,4 +356,85 @@ fn lines(file: &std::path::Path) -> Vec<serde_json::Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holders_audit_honest_sums_right_also_after_they_were_stopped_in_between() {
+    const WINDOWS: u64 = 3;
+    let every = |settings: &mut Settings| settings.holder.audit_share = 1.0;
+    let mut deployment = Deployment::start_of(WINDOWS, GROUP, every).await;
+    deployment.pass().await;
+    deployment.all_released().await;
+    for record in deployment.audited(window(0), 4).await {
+        assert_eq!(record["verdict"]["outcome"], "right", "{record}");
+        assert_eq!(record["contributors"], METERS);
+    }
+    // The gateway keeps what was released: they demand it after a restart.
+    deployment.pass().await;
+    deployment.all_released().await;
+    for own in deployment.stack.stop_holders().await.unwrap() {
+        deployment.stack.start_holder(own);
+    }
+    for record in deployment.audited(window(1), 4).await {
+        assert_eq!(record["verdict"]["outcome"], "right", "{record}");
+    }
+    deployment.pass().await;
+    deployment.end().await;
+}
+
+/// The operator opens it: its zero checks are in order, and the masks are those of its meters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sum_that_analytics_added_a_watt_hour_to_opens_and_every_audit_finds_it_wrong() {
+    let every = |settings: &mut Settings| settings.holder.audit_share = 1.0;
+    let mut deployment = Deployment::start_of(3, GROUP, every).await;
+    deployment.pass().await;
+    deployment.all_released().await;
+    deployment.stack.stop_analytics().await.unwrap();
+    let settings = deployment.stack.settings().clone();
+    let key = deployment.state.path().join("analytics-1/signing.key");
+    let key = service::files::load_or_create_signing_key(&key).unwrap();
+    let own = (settings.analytics.id.clone(), key);
+    let feeder = meter::feeder_of(0, 1);
+    let rogue = RogueAnalytics::thief(&settings, "rogue", own, feeder).unwrap();
+    let has_plan = rogue.outsider.until("a plan", |seen| seen.plan.is_some());
+    has_plan.await.unwrap();
+    deployment.clock.set(at(2));
+    let doctored = window(1);
+    let received = async {
+        while rogue.outsider.seen().windows().get(&doctored) != Some(&(METERS as usize)) {
+            rogue.receive(doctored).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        rogue.receive(doctored).await.unwrap();
+    };
+    limited(received).await;
+    let encoding = rogue.encoding(doctored).unwrap();
+    let asked = {
+        let seen = rogue.outsider.seen();
+        let reports = seen.reports.iter().filter(|((at, _), _)| *at == doctored);
+        let (meters, limbs): (Vec<_>, Vec<_>) = reports
+            .map(|((_, meter), report)| (meter.clone(), report.limbs.as_slice()))
+            .unzip();
+        let sum = ciphertext::add(&encoding, limbs).unwrap();
+        let quantum = 1_i64 << encoding.quantum_bits();
+        Asked {
+            window: doctored,
+            part: 0,
+            named: seen.named(doctored, &meters),
+            limbs: ciphertext::tamper(&encoding, &sum, &[(0, quantum)], &[]).unwrap(),
+        }
+    };
+    assert_eq!(rogue.ask(&asked).await.unwrap(), SumStatus::Taken);
+    for record in deployment.audited(doctored, 3).await {
+        let verdict = &record["verdict"];
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["differs"].as_bool()),
+            (Some("wrong"), Some(true))
+        );
+        assert_eq!(record["analytics"], "analytics-1");
+    }
+    for record in deployment.audits(window(0)) {
+        assert_eq!(record["verdict"]["outcome"], "right", "{record}");
+    }
+    deployment.stack.stop().await.unwrap();
 }

@@ -59,6 +59,8 @@ fn main() -> io::Result<()> {
         "holders/ask",
         "holder/h/answer",
         "holder/h/consent",
+        "holder/h/audit/g",
+        "gateway/g/audit",
         "holder/h/countersignature",
     ];
     for (index, topic) in topics.iter().enumerate() {

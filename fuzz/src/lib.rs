@@ -161,6 +161,7 @@ pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
         golden!("ask", "ask"),
         golden!("holder_answer", "holder-answer"),
         golden!("consent", "consent"),
+        golden!("audit_demand", "audit-demand"),
         golden!("countersignature", "countersignature"),
     ]
 }

@@ -77,4 +77,29 @@ def row():
             ],
             size=(6, 7),
         ),
+        series(
+            "Audits of sums", "Audits by what they came to, each second, and those that are under way or wait. A wrong one says that a sum is not of the "
+            "reports that its meters signed.", "short",
+            [
+                line(rate("cipherwatt_holder_audits_total", "outcome") + " > 0", "{{outcome}}"),
+                line(f"max by (job, instance) (cipherwatt_holder_audits_under_way{{{PROCESS}}})", "under way: {{instance}}", WATCH),
+            ],
+            links=[("audit wrong", "cipherwattauditwrong"), ("audit incomplete", "cipherwattauditincomplete")],
+        ),
+        series(
+            "Reports for audits", "Per second: reports that gateways showed to holders, and that holders took; demands that gateways refused, by "
+            "reason.", "ops",
+            [
+                line(rate("cipherwatt_meter_audited_reports_total"), "shown", GOOD),
+                line(rate("cipherwatt_holder_audited_reports_total"), "taken"),
+                line(rate("cipherwatt_meter_audit_refusals_total", "reason") + " > 0", "refused: {{reason}}"),
+            ],
+        ),
+        series(
+            "Kept for audits", "Reports of released sums that gateways keep for holders, and their bytes in the journal.", "short",
+            [
+                line(f"sum(cipherwatt_meter_released_reports{{{PROCESS}}})", "reports"),
+                line(f"sum(cipherwatt_meter_released_bytes{{{PROCESS}}})", "bytes", WATCH),
+            ],
+        ),
     ]

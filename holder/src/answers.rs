@@ -6,8 +6,9 @@
 
 mod asked;
 mod charge;
+mod consents;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,13 @@ use service::clock::latest;
 use service::trust::{HeldPlan, MinMeters};
 use service::{Settings, SharedClock, failpoint, warn_limited};
 use wire::{
-    AnswerBody, Ask, Consent, DeploymentId, Detached, Digest, EpochPlan, HolderAnswer, HolderId,
-    KeyEpoch, Message, Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics,
+    AnswerBody, Ask, DeploymentId, Digest, EpochPlan, HolderAnswer, HolderId, KeyEpoch, Message,
+    Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics,
 };
 
-use crate::judge::{self, Grounds};
+use crate::judge::Grounds;
 use crate::keys::{Folder, Part};
-use crate::ledger::{Consented, Ledger};
+use crate::ledger::{Keep, KeptSum, Ledger};
 use crate::pads::Pads;
 use crate::roster::OwnRoster;
 use crate::{HolderError, metrics};
@@ -50,9 +51,13 @@ pub(crate) struct Answers {
     min_meters_floor: u32,
     /// The least meters of a sum whose ε is about a household's day.
     day_min_meters: u32,
-    keep: Duration,
+    keep: Keep,
+    /// The share of the sums consented to that are audited.
+    pub(crate) audit_share: f64,
+    /// Those consented to since somebody looked that are to be audited.
+    pub(crate) to_audit: Vec<KeptSum>,
     future_tolerance: Duration,
-    clock: SharedClock,
+    pub(crate) clock: SharedClock,
     budgets: metrics::Budgets,
 }
 
@@ -83,7 +88,12 @@ impl Answers {
             release: settings.release.clone(),
             min_meters_floor: settings.holder.min_meters_floor,
             day_min_meters: settings.publish.household_day_min_meters,
-            keep: settings.holder.keep,
+            keep: Keep {
+                consents_s: settings.holder.keep.as_secs(),
+                sums_s: settings.holder.keep_sums.as_secs(),
+            },
+            audit_share: settings.holder.audit_share,
+            to_audit: Vec::new(),
             future_tolerance: settings.analytics.future_tolerance,
             clock,
             budgets: metrics::Budgets::default(),
@@ -129,7 +139,7 @@ impl Answers {
             Ok(None) => return Ok(Vec::new()),
             Ok(Some(asked)) => match ask.step {
                 Step::Checks => self.checks(ask, &asked),
-                Step::Consent => self.consent(&asked)?.map(|consent| vec![consent]),
+                Step::Consent => self.consent(ask, &asked)?.map(|consent| vec![consent]),
                 Step::Payload => self.payload(ask, &asked)?,
             },
             Err(reason) => Err(reason),
@@ -158,7 +168,7 @@ impl Answers {
         if let Err(reason) = self.check_consents(ask, asked) {
             return Ok(Err(reason));
         }
-        if let Err(reason) = self.consent(asked)? {
+        if let Err(reason) = self.consent(ask, asked)? {
             return Ok(Err(reason));
         }
         let payload = 0..asked.shape.checks().start;
@@ -196,70 +206,6 @@ impl Answers {
         }
         let seal = |body| self.sealed(asked.subject, ask.step, body);
         Ok(answers.into_iter().map(seal).collect())
-    }
-
-    /// Whether as many holders as it takes consented to this sum, with the meters that this holder knows.
-    fn check_consents(&self, ask: &Ask, asked: &Asked) -> Result<(), Reason> {
-        let terms = &self.parts[&asked.terms].terms;
-        let consents = ask.consents.iter();
-        let holders: BTreeSet<usize> = consents
-            .filter_map(|signed| self.consented(signed, asked, terms))
-            .collect();
-        match holders.len() >= usize::from(terms.consents) {
-            true => Ok(()),
-            false => Err(Reason::NotConsented),
-        }
-    }
-
-    /// The holder that a signed consent is of, if it is to this sum.
-    fn consented(&self, signed: &Bytes, asked: &Asked, terms: &Terms) -> Option<usize> {
-        let signed = Detached::<Consent>::decode(signed).ok()?;
-        let place = terms.place(&signed.claimed().holder)?;
-        let holder = &terms.holders[place];
-        let topic = self.topics.of(&Topic::Consent {
-            holder: holder.id.clone(),
-        });
-        let verified = signed.verify(&self.deployment, &topic, &holder.key);
-        let expected = Consent {
-            holder: holder.id.clone(),
-            ..asked.consent(&self.id)
-        };
-        (verified.ok()?.0 == expected).then_some(place)
-    }
-
-    /// Consents to a sum, if this holder has not yet, and may. It is durable then.
-    fn consent(&mut self, asked: &Asked) -> Result<Result<Outgoing, Reason>, HolderError> {
-        let sum = &asked.sum;
-        let before = sum.shares();
-        let before = before.map(|share| match failpoint::sabotaged("consents_once") {
-            true => Ok(Vec::new()),
-            false => self.ledger.window(share.feeder, sum.window),
-        });
-        let before: Vec<_> = before.collect::<Result<_, _>>()?;
-        let is_known =
-            |shares: &Vec<Consented>| shares.iter().any(|share| share.content == asked.content);
-        if !before.iter().all(is_known) {
-            let held = self.held.clone();
-            let Some(held) = held else {
-                return Ok(Err(Reason::NotReady));
-            };
-            if let Err(reason) = judge::judge(sum, &before, &self.grounds(&held.plan, sum)?) {
-                return Ok(Err(reason));
-            }
-            let charge = match self.charge(asked)? {
-                Ok(charge) => charge,
-                Err(reason) => return Ok(Err(reason)),
-            };
-            let shares: Vec<_> = asked.shares().collect();
-            let shares = shares.iter().map(|(feeder, share)| (*feeder, share));
-            let keep_s = self.keep.as_secs();
-            self.ledger.consent(sum.window, shares, keep_s, charge)?;
-            metrics::consented();
-        }
-        let topic = self.topics.of(&Topic::Consent {
-            holder: self.id.clone(),
-        });
-        Ok(Ok(self.signed(&asked.consent(&self.id), topic)))
     }
 
     fn grounds<'a>(&'a self, plan: &'a Plan, sum: &Sum) -> Result<Grounds<'a>, HolderError> {

@@ -5,6 +5,7 @@ use service::doctor::{Findings, Subject, Takes, Trusted};
 use service::{Chain, cli};
 use wire::{Plan, Terms, Topics};
 
+use crate::audit::{self, Outcome};
 use crate::keys::{Folder, Part, path_of};
 use crate::ledger::{FILE, Ledger};
 use crate::run::subscriptions;
@@ -29,7 +30,7 @@ pub fn subject(settings: &Settings) -> Subject {
         listens: metrics.into_iter().collect(),
         client: true,
         subscriptions: topics
-            .map(|topics| subscriptions(&topics))
+            .map(|topics| subscriptions(&topics, &settings.holder.id))
             .unwrap_or_default(),
         takes: Takes::Plan,
         descriptors: DESCRIPTORS,
@@ -52,6 +53,7 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     };
     let parts: Vec<Part> = parts.into_values().collect();
     ledger(&folder, &parts, findings);
+    audits(settings, &folder, findings);
     match &trusted.plan {
         Some(held) => agreements(&held.plan, &folder, &parts, findings),
         None if parts.is_empty() => findings.warn(
@@ -138,6 +140,29 @@ fn ledger(folder: &Folder, parts: &[Part], findings: &mut Findings) {
             CHECK,
             format!("{} is a link to another folder", path.display()),
             "put the ledger itself there: a second copy of it could consent twice",
+        ),
+    }
+}
+
+/// What audits came to, as far as is remembered.
+fn audits(settings: &Settings, folder: &Folder, findings: &mut Findings) {
+    const CHECK: &str = "audits";
+    let records = match audit::read_all(folder.path()) {
+        Ok(records) => records,
+        Err(error) => {
+            let remedy = "look at the folder `audits` in the holder's state folder";
+            return findings.warn(CHECK, Chain(&error).to_string(), remedy);
+        }
+    };
+    let verdicts = records.iter().filter_map(|record| record.verdict.as_ref());
+    let wrong = verdicts.filter(|verdict| verdict.outcome == Outcome::Wrong);
+    let (all, share) = (records.len(), settings.holder.audit_share);
+    match wrong.count() {
+        0 => findings.ok(CHECK, format!("of {all} none is wrong; a share of {share} of the sums is audited")),
+        wrong => findings.warn(
+            CHECK,
+            format!("of {all} {wrong} are wrong"),
+            "`holder audit --results` says whose; docs/runbook.md has what to do (CipherwattAuditWrong)",
         ),
     }
 }

@@ -1,5 +1,5 @@
-//! `holder.redb`: what this holder consented to, who is enrolled as far as it ever countersigned or saw countersigned, and the key
-//! epochs that it heard of.
+//! `holder.redb`: what this holder consented to and is to audit of it, who is enrolled as far as it ever countersigned or saw
+//! countersigned, and the key epochs that it heard of.
 //!
 //! A consent is durable here before anybody sees it. Nothing in the file is ever replaced by something that contradicts it: a meter's
 //! number and keys are the meter's for good, and what was consented to stays until its window is too old, which is remembered, too.
@@ -10,10 +10,12 @@ mod budget;
 mod epochs;
 mod error;
 mod members;
+mod sums;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use redb::{Database, Error, ReadableDatabase as _, ReadableTable as _};
 use service::failpoint;
 use service::store::{self, Fault};
@@ -21,8 +23,9 @@ use wire::{ContributorSet, Digest, FeederId, KeyEpoch, WindowStart};
 
 pub(crate) use budget::Charge;
 pub use error::LedgerError;
+pub(crate) use sums::{KeptSum, SumKey};
 pub(crate) use tables::FILE;
-use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, GIVEN, MEMBERS, META, PRESENT};
+use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, GIVEN, MEMBERS, META, PAGES, PRESENT, SUMS};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";
@@ -43,6 +46,29 @@ pub(crate) struct Consented {
     /// The digest of the terms.
     pub(crate) terms: Digest,
     pub(crate) set: ContributorSet,
+}
+
+/// A sum that is consented to.
+#[derive(Debug)]
+pub(crate) struct Entered<'a> {
+    pub(crate) window: WindowStart,
+    /// Feeder by feeder.
+    pub(crate) shares: Vec<(&'a FeederId, Consented)>,
+    /// Its COSE_Sign1.
+    pub(crate) signed: &'a Bytes,
+    /// Whether it is to be audited.
+    pub(crate) is_audited: bool,
+    /// What it gives away, where it has noise.
+    pub(crate) charge: Option<Charge>,
+}
+
+/// What of earlier windows is kept, in seconds before the newest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep {
+    /// That and what was consented to. What is older is refused for ever.
+    pub(crate) consents_s: u64,
+    /// Sums as they were signed.
+    pub(crate) sums_s: u64,
 }
 
 /// The open ledger. One process has it open.
@@ -67,6 +93,8 @@ impl Ledger {
             changes.open_table(CONSENTS)?;
             changes.open_table(MEMBERS)?;
             changes.open_table(PRESENT)?;
+            changes.open_table(PAGES)?;
+            changes.open_table(SUMS)?;
             changes.open_table(BOUNDS)?;
             changes.open_table(EPOCHS)?;
             changes.open_table(GIVEN)?;
@@ -105,15 +133,26 @@ impl Ledger {
             Ok(found.map_or_else(String::new, |found| found.value().to_owned()))
         };
         let found = ledger.at(read())?;
-        // A later version migrates here.
-        match found == FORMAT {
-            true => Ok(ledger),
-            false => Err(LedgerError::Format {
+        match found.as_str() {
+            FORMAT => Ok(ledger),
+            "1" => ledger.at(ledger.migrate_from_1()).map(|()| ledger),
+            _ => Err(LedgerError::Format {
                 path: ledger.path,
                 found,
                 expected: FORMAT,
             }),
         }
+    }
+
+    /// Format 1 had no sums, and one version for all pages. No countersignature of its time counts any more, so no page has a version
+    /// that an earlier state of it could follow.
+    fn migrate_from_1(&self) -> Result<(), Error> {
+        let changes = self.database.begin_write()?;
+        changes.open_table(PAGES)?;
+        changes.open_table(SUMS)?;
+        changes.open_table(BOUNDS)?.remove("roster version")?;
+        changes.open_table(META)?.insert("format", FORMAT)?;
+        Ok(changes.commit()?)
     }
 
     fn at<T>(&self, done: Result<T, Error>) -> Result<T, LedgerError> {
@@ -166,21 +205,14 @@ impl Ledger {
         self.at(read())
     }
 
-    /// Writes down what is consented to, feeder by feeder, and what that gives away. Only when this returns may the consent leave. What is then more than
-    /// `keep_s` seconds before the newest window is forgotten, and refused for ever.
-    pub(crate) fn consent<'a>(
-        &mut self,
-        window: WindowStart,
-        shares: impl Iterator<Item = (&'a FeederId, &'a Consented)>,
-        keep_s: u64,
-        charge: Option<Charge>,
-    ) -> Result<(), LedgerError> {
+    /// Writes down what is consented to, and what that gives away. Only when this returns may the consent leave.
+    pub(crate) fn consent(&mut self, entered: &Entered<'_>, keep: Keep) -> Result<(), LedgerError> {
         let write = || -> Result<(), Error> {
             let changes = self.database.begin_write()?;
             {
                 let mut table = changes.open_table(CONSENTS)?;
-                for (feeder, share) in shares {
-                    let key = (window.0, feeder.as_str(), &share.content.0);
+                for (feeder, share) in &entered.shares {
+                    let key = (entered.window.0, feeder.as_str(), &share.content.0);
                     let row = (
                         share.epoch.0,
                         share.is_part,
@@ -189,22 +221,28 @@ impl Ledger {
                         share.set.as_bytes(),
                     );
                     table.insert(key, row)?;
-                    if let Some(charge) = &charge {
-                        charge.write(&changes, feeder, window)?;
+                    if let Some(charge) = &entered.charge {
+                        charge.write(&changes, feeder, entered.window)?;
                     }
                 }
+                let mut sums = changes.open_table(SUMS)?;
+                sums::keep(&mut sums, entered)?;
                 let mut bounds = changes.open_table(BOUNDS)?;
-                let [first, newest] = [FIRST, NEWEST]
+                let [first, before] = [FIRST, NEWEST]
                     .map(|name| Ok::<_, Error>(bounds.get(name)?.map_or(0, |bound| bound.value())));
-                let (known, newest) = (first?, newest?.max(window.0));
-                let first = newest.saturating_sub(keep_s).max(known);
+                let (known, before) = (first?, before?);
+                let newest = before.max(entered.window.0);
+                let first = newest.saturating_sub(keep.consents_s).max(known);
                 bounds.insert(NEWEST, newest)?;
                 if first > known {
                     bounds.insert(FIRST, first)?;
                     table.retain_in(..(first, "", &[0; 32]), |_, _| false)?;
-                    if let Some(charge) = &charge {
+                    if let Some(charge) = &entered.charge {
                         Self::forget_given(&changes, first.min(charge.period.start))?;
                     }
+                }
+                if newest > before {
+                    sums::forget(&mut sums, newest.saturating_sub(keep.sums_s))?;
                 }
             }
             failpoint::hit("holder.before_consent");

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use holder::ApprovalCommand;
 use holder::setup::SetupCommand;
+use holder::{ApprovalCommand, AuditCommand};
 use service::cli::{Arguments, Common, Tool};
 use service::config::Settings;
 use service::doctor::Subject;
@@ -12,7 +12,7 @@ use service::process::Context;
 
 /// Holds a part of the mask keys, checks every sum by itself, and gives the masks of those that it consents to.
 ///
-/// It never sees a ciphertext, and has no key that decrypts one.
+/// It audits some of them, by the reports behind them, and has no key that decrypts one.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -35,6 +35,15 @@ enum Action {
     Setup(SetupCommand),
     #[command(flatten)]
     Approval(ApprovalCommand),
+    /// Demand the signed reports behind a sum of the gateways and add them up again, through the holder that runs here
+    ///
+    /// Without a feeder the holder draws one of the sums that it consented to lately. Exit code 0: the reports are all there and add up.
+    #[command(
+        after_help = "Examples:\n  holder audit --set holder.id=association\n  \
+                      holder audit --feeder feeder-1 --window 2026-07-01T00:00:00Z --set holder.id=association\n  \
+                      holder audit --results --output json --set holder.id=association"
+    )]
+    Audit(AuditCommand),
     #[command(flatten)]
     Tool(Tool),
 }
@@ -56,7 +65,10 @@ impl Arguments for Command {
     }
 
     fn is_short(&self) -> bool {
-        matches!(self.action, Some(Action::Setup(_) | Action::Approval(_)))
+        matches!(
+            self.action,
+            Some(Action::Setup(_) | Action::Approval(_) | Action::Audit(_))
+        )
     }
 
     fn subjects(settings: &Settings) -> Vec<Subject> {
@@ -69,6 +81,11 @@ fn main() -> ExitCode {
         match context.args.action.take() {
             Some(Action::Setup(command)) => print!("{}", command.run(&context.settings)?),
             Some(Action::Approval(command)) => print!("{}", command.run(&context.settings)?),
+            Some(Action::Audit(command)) => {
+                let (told, judged) = command.run(&context.settings).await?;
+                print!("{told}");
+                judged?;
+            }
             // What every binary has is done by now.
             Some(Action::Tool(_)) | None => {
                 holder::run(&context.settings, context.clock, context.stop).await?;

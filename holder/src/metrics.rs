@@ -7,6 +7,8 @@ use metrics::{counter, describe_counter, describe_gauge, gauge, histogram};
 use service::telemetry::register;
 use wire::{FeederId, Reason, Step};
 
+use crate::audit::records::Outcome;
+
 /// Counter by `step`.
 pub const ASKED: &str = "cipherwatt_holder_questions_total";
 const REFUSED: &str = "cipherwatt_holder_refusals_total";
@@ -17,6 +19,9 @@ const COUNTERSIGNED: &str = "cipherwatt_holder_countersigned_pages_total";
 const METERS: &str = "cipherwatt_holder_meters";
 const LEFT: &str = "cipherwatt_holder_noise_budget_left_ratio";
 const ANSWER: &str = "cipherwatt_holder_answer_duration_seconds";
+const AUDITED: &str = "cipherwatt_holder_audits_total";
+const AUDITS: &str = "cipherwatt_holder_audits_under_way";
+const REPORTS: &str = "cipherwatt_holder_audited_reports_total";
 
 const STEPS: [Step; 3] = [Step::Checks, Step::Consent, Step::Payload];
 
@@ -60,6 +65,17 @@ pub fn register() {
     );
     gauge!(LEFT).set(1.0);
     register::histogram(ANSWER, "Time from a question to its answer");
+    register::counters(
+        AUDITED,
+        "Audits of sums that are over, by what they came to: the reports add up, do not, or some did not come",
+        "outcome",
+        [Outcome::Right, Outcome::Wrong, Outcome::Incomplete].map(Outcome::as_str),
+    );
+    register::gauge(AUDITS, "Audits that are under way, or wait for others");
+    register::counter(
+        REPORTS,
+        "Reports that gateways showed for an audit, their signatures verified",
+    );
 }
 
 pub(crate) fn asked(step: Step) {
@@ -84,6 +100,18 @@ pub(crate) fn countersigned() {
 
 pub(crate) fn meters(meters: usize) {
     gauge!(METERS).set(meters as f64);
+}
+
+pub(crate) fn audited(outcome: Outcome) {
+    counter!(AUDITED, "outcome" => outcome.as_str()).increment(1);
+}
+
+pub(crate) fn audits(audits: usize) {
+    gauge!(AUDITS).set(audits as f64);
+}
+
+pub(crate) fn audited_report() {
+    counter!(REPORTS).increment(1);
 }
 
 /// What feeders may still give away, each in its newest period.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use service::trust::signers;
+use service::trust::countersigned;
 use service::{failpoint, warn_limited};
 use wire::{Countersignature, Reason, RosterPage, Terms, Topic};
 
@@ -15,7 +15,8 @@ use crate::{HolderError, metrics};
 pub(crate) struct Waiting(BTreeMap<u16, RosterPage>);
 
 impl Answers {
-    /// Takes a page that the operator published: with as many countersignatures as a sum takes consents, or with nothing new in it.
+    /// Takes a page that the operator published: with as many countersignatures as a sum takes consents, of a later version than what
+    /// this holder took or countersigned of it before, or with nothing new in it.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -24,28 +25,29 @@ impl Answers {
         page: RosterPage,
         waiting: &mut Waiting,
     ) -> Result<Result<(), Reason>, HolderError> {
-        let change = match self.roster.compare(&page) {
+        let place = (&self.deployment, &self.topics);
+        let terms = self.newest_terms();
+        let version = terms
+            .and_then(|terms| countersigned(&page, page.entries_digest(), terms, place))
+            .or_else(|| failpoint::sabotaged("countersigned").then_some(page.version));
+        // What nobody countersigned is compared all the same: with nothing new in it, there is nothing to wait for.
+        let change = match self.roster.compare(&page, version.unwrap_or(u64::MAX)) {
             Ok(change) => change,
             Err(reason) => return Ok(Err(reason)),
         };
-        if change.is_known() {
-            waiting.0.remove(&page.page);
-            return Ok(Ok(()));
-        }
-        let Some(terms) = self.newest_terms() else {
+        if version.is_none() && !change.is_known() {
             // With a plan that has no holders nothing is asked of this one.
+            let reason = match terms {
+                None => Reason::NotReady,
+                Some(_) => Reason::NotCountersigned,
+            };
             waiting.0.insert(page.page, page);
-            return Ok(Err(Reason::NotReady));
-        };
-        let place = (&self.deployment, &self.topics);
-        let signers = signers(&page, page.entries_digest(), terms, place);
-        let is_enough = signers.len() >= usize::from(terms.consents);
-        if !is_enough && !failpoint::sabotaged("countersigned") {
-            waiting.0.insert(page.page, page);
-            return Ok(Err(Reason::NotCountersigned));
+            return Ok(Err(reason));
         }
         waiting.0.remove(&page.page);
-        self.enrol(change)?;
+        if version.is_some() {
+            self.enrol(change)?;
+        }
         Ok(Ok(()))
     }
 
@@ -61,7 +63,8 @@ impl Answers {
     }
 
     /// Countersigns a page that the operator proposed, if nothing that this holder knows speaks against it and `is_approved` says so
-    /// of what is new in it. What is countersigned is known from then on: another meter never gets the same number from this holder.
+    /// of what is new in it. What is countersigned is known from then on: another meter never gets the same number from this holder, and no
+    /// earlier state of the page counts here again.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -76,21 +79,20 @@ impl Answers {
         if !self.parts.contains_key(&terms) {
             return Ok(Err(Reason::UnknownTerms));
         }
-        let change = match self.roster.compare(page) {
+        let change = match self.roster.compare(page, page.version) {
             Ok(change) => change,
             Err(reason) => return Ok(Err(reason)),
         };
-        if !change.is_known() {
-            if !is_approved(page, &change) {
-                return Ok(Err(Reason::NotReady));
-            }
-            self.enrol(change)?;
+        if !change.is_known() && !is_approved(page, &change) {
+            return Ok(Err(Reason::NotReady));
         }
+        self.enrol(change)?;
         metrics::countersigned();
         let message = Countersignature {
             holder: self.id.clone(),
             terms,
             page: page.page,
+            version: page.version,
             entries: page.entries_digest(),
         };
         let topic = self.topics.of(&Topic::Countersignature {

@@ -22,8 +22,8 @@ pub(crate) struct OwnRoster {
     places: HashMap<MeterId, (FeederId, u32)>,
     /// Who is in each page now; who left is in none.
     present: BTreeMap<u16, BTreeSet<MeterId>>,
-    /// The newest version that a page was taken of.
-    version: u64,
+    /// The newest version of each page that was taken or countersigned: no earlier state of it is taken any more.
+    versions: BTreeMap<u16, u64>,
 }
 
 /// What a page would change.
@@ -63,10 +63,10 @@ impl OwnRoster {
     /// What the ledger has.
     pub(crate) fn open(ledger: &Ledger) -> Result<Self, LedgerError> {
         let mut roster = Self::default();
-        let version = ledger.members(|feeder, number, member| {
+        ledger.members(|feeder, number, member| {
             roster.insert(feeder, number, member);
         })?;
-        roster.version = version;
+        roster.versions = ledger.page_versions()?;
         ledger.present(|page, meter| {
             roster.present.entry(page).or_default().insert(meter);
         })?;
@@ -81,6 +81,15 @@ impl OwnRoster {
         self.feeders.get(feeder).ok_or(Reason::NotCountersigned)
     }
 
+    /// A meter's feeder, and its number there.
+    ///
+    /// # Errors
+    /// It is not known.
+    pub(crate) fn place(&self, meter: &MeterId) -> Result<(&FeederId, u32), Reason> {
+        let (feeder, number) = self.places.get(meter).ok_or(Reason::UnknownMeter)?;
+        Ok((feeder, *number))
+    }
+
     /// The feeders.
     pub(crate) fn feeders(&self) -> impl Iterator<Item = &FeederId> {
         self.feeders.keys()
@@ -91,14 +100,14 @@ impl OwnRoster {
         self.places.len()
     }
 
-    /// What a page would change, if nothing known speaks against it.
+    /// What a page of this version would change, if nothing known speaks against it.
     ///
     /// # Errors
     /// [`Reason::Conflict`]: a number would be another meter's, or a meter would have another number or other keys;
-    /// [`Reason::LowerVersion`]: it has news, and is older than what was taken.
-    pub(crate) fn compare(&self, page: &RosterPage) -> Result<Change, Reason> {
+    /// [`Reason::LowerVersion`]: it has news, and is no later than what was taken or countersigned of it.
+    pub(crate) fn compare(&self, page: &RosterPage, version: u64) -> Result<Change, Reason> {
         let mut change = Change {
-            version: page.version,
+            version,
             page: page.page,
             new: Vec::new(),
             changed: Vec::new(),
@@ -130,7 +139,7 @@ impl OwnRoster {
                 _ => return Err(Reason::Conflict),
             }
         }
-        if !change.is_known() && page.version < self.version {
+        if !change.is_known() && version <= self.version_of(page.page) {
             return Err(Reason::LowerVersion);
         }
         let grown = ends.into_iter().map(|(feeder, end)| {
@@ -154,6 +163,10 @@ impl OwnRoster {
             .collect()
     }
 
+    fn version_of(&self, page: u16) -> u64 {
+        self.versions.get(&page).copied().unwrap_or(0)
+    }
+
     /// How many numbers its feeders have.
     pub(crate) fn numbers(&self) -> usize {
         let numbers = self.feeders.values();
@@ -166,7 +179,7 @@ impl OwnRoster {
         change: Change,
         ledger: &mut Ledger,
     ) -> Result<Vec<FeederId>, LedgerError> {
-        if change.is_known() {
+        if change.is_known() && change.version <= self.version_of(change.page) {
             return Ok(Vec::new());
         }
         let all = change.new.iter().chain(&change.changed);
@@ -174,7 +187,7 @@ impl OwnRoster {
         let came = change.new.iter().map(|(.., member)| &member.meter);
         let came: Vec<_> = came.chain(&change.back).cloned().collect();
         ledger.enrol(all, change.version, (change.page, &came, &change.left))?;
-        self.version = change.version;
+        self.versions.insert(change.page, change.version);
         let present = self.present.entry(change.page).or_default();
         present.retain(|meter| !change.left.contains(meter));
         present.extend(came);

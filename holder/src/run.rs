@@ -1,15 +1,17 @@
-//! The running holder: plan, roster and questions in, consents, masks and countersignatures out.
+//! The running holder: plan, roster, questions and reports in, consents, masks, countersignatures and demands out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Incoming, Publisher, QoS};
 use service::trust::{Offer, PlanKeeper, no_plan};
 use service::{Chain, SharedClock, Stop, warn_limited};
-use wire::{Ask, Message, Opened, Reason, RosterPage, Topic, Topics};
+use tokio::time::MissedTickBehavior;
+use wire::{Ask, HolderId, Message, Opened, Reason, RosterPage, Topic, Topics};
 
 use crate::answers::{Answers, Outgoing};
+use crate::audit::Audits;
 use crate::keys::Folder;
 use crate::pages::{Waiting, say_refused};
 use crate::roster::Change;
@@ -27,9 +29,13 @@ pub async fn run(settings: &Settings, clock: SharedClock, stop: Stop) -> Result<
     served
 }
 
+/// Between two looks at the audits.
+const TICK: Duration = Duration::from_millis(500);
+
 struct Holder {
     folder: Folder,
     answers: Answers,
+    audits: Audits,
     plan: PlanKeeper,
     waiting: Waiting,
     /// Whether pages are countersigned without a person.
@@ -49,6 +55,7 @@ impl Holder {
             Some(held) => answers.plan(held, &folder)?,
             None => tracing::info!("{}", no_plan(&settings.deployment)),
         }
+        let audits = Audits::open(settings, folder.path(), &answers)?;
         let automatic = settings.enrols_automatically(settings.holder.enrolment);
         tracing::info!(
             holder = %folder.id, key = %folder.signing.verifying_key(),
@@ -56,7 +63,7 @@ impl Holder {
             enrolment = if automatic { "automatic" } else { "by approval" },
             "holder is ready"
         );
-        let filters = subscriptions(&answers.topics);
+        let filters = subscriptions(&answers.topics, &folder.id);
         let filters = filters.into_iter().map(|filter| (filter, QoS::AtLeastOnce));
         let id = mqtt::Client::Holder(&settings.holder.id).id(&settings.deployment);
         let (publisher, inbox) =
@@ -64,6 +71,7 @@ impl Holder {
         Ok(Self {
             folder,
             answers,
+            audits,
             plan,
             waiting: Waiting::default(),
             automatic,
@@ -74,10 +82,17 @@ impl Holder {
     }
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), HolderError> {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = stop.stopped() => return Ok(()),
+                now = ticks.tick() => {
+                    for (topic, bytes) in self.audits.tick(&mut self.answers, now)? {
+                        self.publish(topic, bytes).await;
+                    }
+                }
                 event = self.inbox.recv() => match event {
                     Some(Event::Message(message)) => {
                         let outgoing = self.take(&message)?;
@@ -130,6 +145,14 @@ impl Holder {
                 Ok(message) => return self.countersign(&message),
                 Err(reason) => reason,
             },
+            Some(Topic::AuditedReport { holder, .. }) if holder == self.answers.id => {
+                let now = tokio::time::Instant::now();
+                let place = (&self.answers, self.limit);
+                match self.audits.take(&message.payload, place, now) {
+                    Ok(()) => return Ok(Vec::new()),
+                    Err(reason) => reason,
+                }
+            }
             _ => Reason::WrongTopic,
         };
         metrics::rejected(refused);
@@ -190,20 +213,21 @@ impl Holder {
 
     async fn publish(&self, topic: String, bytes: Bytes) {
         if let Err(error) = self.publisher.publish(topic, bytes, false).await {
-            // The operator asks again.
+            // The operator asks again, and an audit demands again.
             tracing::warn!(error = %Chain(&error), "cannot publish");
         }
     }
 }
 
 /// What a holder subscribes to.
-pub(crate) fn subscriptions(topics: &Topics) -> Vec<String> {
+pub(crate) fn subscriptions(topics: &Topics, own: &HolderId) -> Vec<String> {
     vec![
         topics.plan(),
         topics.renewal(),
         topics.roster_filter(),
         topics.proposed_roster_filter(),
         topics.of(&Topic::Ask),
+        topics.audited_reports_filter(own),
     ]
 }
 

@@ -11,7 +11,7 @@ use service::{Chain, Settings};
 use wire::Topics;
 
 use crate::seal::known_answers;
-use crate::{fleet, live, notices};
+use crate::{fleet, gateway, live, notices};
 
 /// A sealed report under way, and what a waiting one takes in memory, in bytes.
 const REPORT: u64 = 14_500;
@@ -34,15 +34,8 @@ pub fn subject(settings: &Settings) -> Subject {
         Connections::PerMeter => u64::from(meter.meters),
     };
     let roster = RosterScope::Of(meter.gateway.clone());
-    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
-        let receipts = topics.receipt(&meter.gateway);
-        vec![
-            topics.plan(),
-            topics.renewal(),
-            roster.filter(&topics),
-            receipts,
-        ]
-    });
+    let subscriptions = Topics::new(&settings.deployment.root);
+    let subscriptions = subscriptions.map(|topics| gateway::subscriptions(settings, &topics));
     Subject {
         process: "meter",
         secrets: vec![folder.join("gateway.key"), folder.join(fleet::KEYS)],

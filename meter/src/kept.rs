@@ -141,6 +141,18 @@ impl KeptReports {
         taken
     }
 
+    /// Takes out all reports of a sum, each with its bytes.
+    pub(crate) fn take_all(&mut self, sum: &SumKey) -> Vec<(Key, u64)> {
+        let meters = self.by_sum.get(sum).cloned().unwrap_or_default();
+        let taken = meters.into_iter().map(|meter| {
+            let key = (meter, sum.window);
+            let bytes = self.get(key).map_or(0, |kept| kept.bytes);
+            self.forget(key);
+            (key, bytes)
+        });
+        taken.collect()
+    }
+
     /// A sum has failed: its reports are to be sent again. Returns how many are kept, if that is news.
     pub(crate) fn fail(&mut self, sum: SumKey) -> Option<usize> {
         let reports = self.by_sum.get(&sum)?.len();
@@ -260,7 +272,7 @@ mod tests {
         let window = WindowStart(900);
         assert_eq!(reports.take(&sum(900, 0, 0), 9), [(0, window)]);
         assert_eq!(reports.take(&sum(900, 0, 0), 9), []);
-        assert_eq!(reports.take(&sum(900, 0, 1), 9), [(2, window)]);
+        assert_eq!(reports.take_all(&sum(900, 0, 1)), [((2, window), 10)]);
         assert_eq!((reports.len(), reports.bytes()), (6, 60));
     }
 

@@ -7,7 +7,7 @@
 //! * `source`: which readings the settings name · `live`: those that meters send · `fleet`, `member`: the meters they belong to, and their keys
 //! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time · `quantum`: in whole quanta
 //! * `seal`: encode, mask, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
-//!   to a destination · `kept`: what is in sums · `journal`: all of it, on disk
+//!   to a destination · `kept`: what is in sums · `released`: what is in totals · `journal`: all of it, on disk
 //! * `uplink`: publishing · `gateway`: the loop that drives all of it
 //! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks · `notices`: what is wrong as far as it knows · `file_mark`: whether
 //!   a replayed file has changed
@@ -26,6 +26,7 @@ mod notices;
 mod outbox;
 pub mod pacing;
 mod quantum;
+mod released;
 mod seal;
 mod source;
 mod timeline;

@@ -1,6 +1,7 @@
 //! What a gateway counts and times.
 
-mod kept_end;
+pub(crate) mod audit;
+mod kept;
 pub(crate) mod live;
 pub(crate) mod plan;
 
@@ -12,7 +13,7 @@ use wire::{Reason, Status};
 
 use crate::outbox::ReceiptEffect;
 
-pub(crate) use kept_end::KeptEnd;
+pub(crate) use kept::{KeptEnd, kept, kept_ended};
 
 const METERS: &str = "cipherwatt_meter_meters";
 /// Counter: readings taken.
@@ -38,9 +39,6 @@ const REFUSED: &str = "cipherwatt_meter_receipts_refused_total";
 /// Gauge: reports without a receipt.
 pub const OUTBOX: &str = "cipherwatt_meter_outbox_reports";
 const UNRECEIPTED: &str = "cipherwatt_meter_unreceipted_reports";
-const KEPT: &str = "cipherwatt_meter_kept_reports";
-const KEPT_BYTES: &str = "cipherwatt_meter_kept_bytes";
-const KEPT_ENDED: &str = "cipherwatt_meter_kept_ended_total";
 const FULL: &str = "cipherwatt_meter_outbox_full";
 const COMMITS: &str = "cipherwatt_meter_journal_commits_total";
 const COMMIT: &str = "cipherwatt_meter_journal_commit_duration_seconds";
@@ -107,18 +105,13 @@ const COUNTERS: [(&str, &str); 15] = [
 ];
 
 /// Every gauge, with its help.
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 5] = [
     (METERS, "Meters behind this gateway"),
     (OUTBOX, "Reports without a receipt, sealed or not"),
     (
         UNRECEIPTED,
         "Reports sealed and without a receipt, under way or about to be sent",
     ),
-    (
-        KEPT,
-        "Reports that are in sums, kept until these are released",
-    ),
-    (KEPT_BYTES, "Bytes of the reports that are kept"),
     (FULL, "1 while the outbox is full and no readings are taken"),
     (
         FAILING,
@@ -157,13 +150,6 @@ pub(crate) fn describe() {
         ["folded", "duplicate"],
     );
     register::counters(
-        KEPT_ENDED,
-        "Reports in sums that are no longer kept, by why: the sum is released, is refused, has failed and is wanted again, or \
-         the report's age, or the bytes of all",
-        "why",
-        KeptEnd::ALL.map(KeptEnd::as_str),
-    );
-    register::counters(
         REJECTED,
         "Reports a receipt refused, by reason",
         "reason",
@@ -176,6 +162,8 @@ pub(crate) fn describe() {
         Reason::ALL.iter().map(|reason| reason.as_str()),
     );
     plan::describe();
+    audit::describe();
+    kept::describe();
     live::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);
@@ -245,15 +233,6 @@ pub(crate) fn published(resent: bool) {
 pub(crate) fn outbox(waiting: usize, sealed: usize) {
     gauge!(OUTBOX).set(waiting as f64);
     gauge!(UNRECEIPTED).set(sealed as f64);
-}
-
-pub(crate) fn kept(reports: usize, bytes: u64) {
-    gauge!(KEPT).set(reports as f64);
-    gauge!(KEPT_BYTES).set(bytes as f64);
-}
-
-pub(crate) fn kept_ended(end: KeptEnd, reports: u64) {
-    counter!(KEPT_ENDED, "why" => end.as_str()).increment(reports);
 }
 
 pub(crate) fn outbox_full(full: bool) {

@@ -7,9 +7,10 @@ use service::stop::Stop;
 use service::telemetry::{ReportId, Trace};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wire::{DeploymentId, MeterId, Shard, Topics};
+use wire::{DeploymentId, GatewayId, MeterId, Shard, Topic, Topics};
 
 use crate::fleet::Fleet;
+use crate::journal::Shown;
 use crate::member::Member;
 use crate::metrics;
 use crate::outbox::Sealed;
@@ -17,14 +18,19 @@ use crate::outbox::Sealed;
 /// Reports handed over and not yet published. Small: what is in it has no receipt before it is sent.
 const QUEUE: usize = 4;
 
-/// A report on its way to the broker.
+/// Something on its way to the broker.
 #[derive(Debug)]
-pub(crate) struct Departure {
-    pub(crate) report: Sealed,
-    /// That of its feeder.
-    pub(crate) shard: Shard,
-    /// Whether it has been sent before.
-    pub(crate) again: bool,
+pub(crate) enum Departure {
+    /// A report, to be added.
+    Report {
+        report: Sealed,
+        /// That of its feeder.
+        shard: Shard,
+        /// Whether it has been sent before.
+        again: bool,
+    },
+    /// A report that a holder demanded.
+    Shown(Shown),
 }
 
 /// Connections over which reports leave.
@@ -56,8 +62,9 @@ pub(crate) fn spawn(
     };
     let (sender, receiver) = mpsc::channel(QUEUE);
     let deployment = settings.deployment.id.clone();
+    let names = (deployment, settings.meter.gateway.clone(), topics);
     let members = fleet.members.clone();
-    let task = tokio::spawn(run(receiver, deployment, topics, members, lines));
+    let task = tokio::spawn(run(receiver, names, members, lines));
     (sender, task)
 }
 
@@ -74,17 +81,32 @@ async fn drain(mut inbox: Inbox) {
 
 async fn run(
     mut departures: mpsc::Receiver<Departure>,
-    deployment: DeploymentId,
-    topics: Topics,
+    (deployment, own, topics): (DeploymentId, GatewayId, Topics),
     members: std::sync::Arc<Vec<Member>>,
     lines: Lines,
 ) {
+    let gateway = match &lines {
+        Lines::Gateway(publisher) | Lines::PerMeter(_, publisher) => publisher,
+    };
     while let Some(departure) = departures.recv().await {
-        let Departure {
-            report,
-            shard,
-            again,
-        } = departure;
+        let (report, shard, again) = match departure {
+            Departure::Report {
+                report,
+                shard,
+                again,
+            } => (report, shard, again),
+            Departure::Shown(shown) => {
+                metrics::audit::shown();
+                let topic = topics.of(&Topic::AuditedReport {
+                    holder: shown.holder,
+                    gateway: own.clone(),
+                });
+                match gateway.publish(topic, shown.payload, false).await {
+                    Ok(_) => continue,
+                    Err(_) => return,
+                }
+            }
+        };
         let Some(member) = members.get(report.meter) else {
             continue;
         };

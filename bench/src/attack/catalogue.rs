@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::gain::Gain;
 use super::stage::Ground;
 use super::{
-    crowd, holders, joining, keys, late, members, overlap, plan, refusals, spoilt, streams, totals,
-    web,
+    closings, crowd, holders, joining, keys, late, members, overlap, plan, refusals, spoilt,
+    streams, totals, web,
 };
 
 /// What an attack comes to.
@@ -29,7 +29,7 @@ pub(super) struct Attack {
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 29] = [
+pub(super) const ATTACKS: [Attack; 30] = [
     Attack {
         name: "late-household",
         coalition: "14 enrolled meters",
@@ -233,7 +233,7 @@ pub(super) const ATTACKS: [Attack; 29] = [
     Attack {
         name: "one-of-a-group",
         coalition: "the operator and analytics",
-        tries: "have holders answer for 16 homes and for 15 of them: at once, as a part, and with a meter that joined later",
+        tries: "have holders answer for 16 homes and for 15 of them: at once, as a part, with a meter that joined later, and in another key epoch",
         safeguard: "consents_once",
         play: |ground| Box::pin(holders::one_of_a_group(ground)),
         is_short: false,
@@ -260,6 +260,14 @@ pub(super) const ATTACKS: [Attack; 29] = [
         tries: "enrol 14 meters of its own beside a household, and have holders answer for the 15",
         safeguard: "countersigned",
         play: |ground| Box::pin(holders::invented_fourteen(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "closed-window",
+        coalition: "the operator, analytics and holders of its own that follow",
+        tries: "have a window sealed again under holders that follow, which the holders before answered for, for 2-of-3, 2-of-4 and 3-of-5",
+        safeguard: "closings",
+        play: |ground| Box::pin(closings::closed_window(ground)),
         is_short: false,
     },
 ];

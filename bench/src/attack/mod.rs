@@ -6,10 +6,12 @@
 //!
 //! # Layout
 //! * `catalogue`: the attacks · `summary`: what came of them
-//! * `stage`: a deployment, without a safeguard or with all · `gain`: what an attack got
+//! * `stage`: a deployment, without a safeguard or with all · `gain`: what an attack got · `coalition`: who asks holders
 //! * one file for each kind of attack; who carries it out is [`harness::rogue`]
 
 mod catalogue;
+mod closings;
+mod coalition;
 mod crowd;
 mod gain;
 mod holders;

@@ -8,12 +8,12 @@ use packed::RING;
 use service::Settings;
 use wire::HolderSet;
 
+use super::coalition::{GROUP, group};
 use super::gain::Gain;
-use super::holders::{GROUP, group};
 use super::stage::{Ground, comes};
 
 /// Those that `docs/trust.md` has a column of.
-const GROUPS: [Group; 3] = [group(2, 3), GROUP, group(3, 5)];
+pub(super) const GROUPS: [Group; 3] = [group(2, 3), GROUP, group(3, 5)];
 
 /// Everybody's keys but those of enough holders: what they open, and that one holder more opens the report.
 pub(super) async fn operator_and_holders(ground: Ground) -> Result<Gain> {
@@ -63,7 +63,7 @@ pub(super) async fn operator_and_holders(ground: Ground) -> Result<Gain> {
 }
 
 /// What the operator and these holders read in a report, with all masks that they have, or with the operator's own alone.
-fn opens(
+pub(super) fn opens(
     holders: &[Settings],
     operator: &RogueOperator,
     (seen, report): (&Observed, &SeenReport),
@@ -77,10 +77,10 @@ fn opens(
     }
     let mut masks = vec![0; RING.dimension];
     keys.add(&masked, &mut masks)?;
-    let with_masks = operator.open(seen, report, &masks)?;
+    let with_masks = operator.open(seen, &[report], &masks)?;
     match with_masks {
         Some(readings) => Ok(Some(readings)),
-        None => operator.open(seen, report, &[]),
+        None => operator.open(seen, &[report], &[]),
     }
 }
 

@@ -21,7 +21,7 @@ fn a_page_waits_until_a_person_approves_just_what_was_shown_and_so_does_one_that
     let mut ledger = Ledger::open(folder).unwrap();
     let mut roster = OwnRoster::open(&ledger).unwrap();
     let mut decide = |page: &RosterPage| {
-        let change = roster.compare(page).unwrap();
+        let change = roster.compare(page, page.version).unwrap();
         assert!(!change.is_known());
         let is_approved = is_approved(folder, page, &change);
         if is_approved {

@@ -1,23 +1,22 @@
 //! Who is enrolled, as far as this holder knows.
 
+use std::collections::BTreeMap;
+
 use redb::{Error, ReadableDatabase as _, ReadableTable as _};
 use service::trust::Member;
 use wire::{CapacityClass, FeederId, IdError, MaskKey, MeterId, VerifyingKey};
 
-use super::tables::{BOUNDS, MEMBERS, PRESENT};
+use super::tables::{MEMBERS, PAGES, PRESENT};
 use super::{Ledger, LedgerError};
 
-/// The newest version of the roster that a page was taken of.
-const VERSION: &str = "roster version";
-
 impl Ledger {
-    /// Every meter, to `take`, and the newest version of the roster that a page was taken of.
+    /// Every meter, to `take`.
     pub(crate) fn members(
         &self,
         mut take: impl FnMut(FeederId, u32, Member),
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<(), LedgerError> {
         let damaged = |what: &dyn std::fmt::Display| Error::Corrupted(what.to_string());
-        let mut read = || -> Result<u64, Error> {
+        let mut read = || -> Result<(), Error> {
             let view = self.database.begin_read()?;
             for row in view.open_table(MEMBERS)?.iter()? {
                 let (key, row) = row?;
@@ -38,11 +37,23 @@ impl Ledger {
                     member,
                 );
             }
-            let version = view.open_table(BOUNDS)?.get(VERSION)?;
-            Ok(version.map_or(0, |version| version.value()))
+            Ok(())
         };
         let read = read();
         self.at(read)
+    }
+
+    /// The newest version of each page of the roster that was taken or countersigned.
+    pub(crate) fn page_versions(&self) -> Result<BTreeMap<u16, u64>, LedgerError> {
+        let read = || -> Result<_, Error> {
+            let table = self.database.begin_read()?.open_table(PAGES)?;
+            let rows = table.iter()?.map(|row| {
+                let (page, version) = row?;
+                Ok((page.value(), version.value()))
+            });
+            rows.collect()
+        };
+        self.at(read())
     }
 
     /// Who is in which page of the roster, to `take`.
@@ -63,7 +74,7 @@ impl Ledger {
         self.at(read)
     }
 
-    /// Writes meters down, each new or with another capacity than before, of this version of the roster; and who came to a page of it,
+    /// Writes meters down, each new or with another capacity than before, of this version of a page of the roster; and who came to it,
     /// and who left.
     pub(crate) fn enrol<'a>(
         &mut self,
@@ -93,7 +104,7 @@ impl Ledger {
                 for meter in came {
                     present.insert((page, meter.as_str()), ())?;
                 }
-                changes.open_table(BOUNDS)?.insert(VERSION, version)?;
+                changes.open_table(PAGES)?.insert(page, version)?;
             }
             Ok(changes.commit()?)
         };

@@ -4,7 +4,7 @@ use redb::TableDefinition;
 
 pub(crate) const FILE: &str = "holder.redb";
 
-pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT: &str = "2";
 
 /// Bytes of the file that are kept in memory.
 pub(super) const CACHE: usize = 16 << 20;
@@ -12,13 +12,13 @@ pub(super) const CACHE: usize = 16 << 20;
 /// What the file says of itself: its `format`.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 
-/// Windows, and the version of the roster, by what they bound.
+/// Windows, by what they bound.
 pub(super) const BOUNDS: TableDefinition<&str, u64> = TableDefinition::new("bounds");
 
 /// Start of the window, feeder, what the masks follow from: epoch, whether it took the place of a part, subject, terms, set.
 pub(super) const CONSENTS: TableDefinition<ConsentKey, ConsentRow> =
     TableDefinition::new("consents");
-type ConsentKey = (u64, &'static str, &'static [u8; 32]);
+pub(super) type ConsentKey = (u64, &'static str, &'static [u8; 32]);
 type ConsentRow = (
     u32,
     bool,
@@ -30,6 +30,9 @@ type ConsentRow = (
 /// Feeder and start of the window: what its sums with noise gave away of a household, in billionths of ε and 10⁻¹² of ρ.
 pub(super) const GIVEN: TableDefinition<(&str, u64), (u64, u64)> =
     TableDefinition::new("given_away");
+/// By the same, but for the feeder whose topic a sum came on alone: whether it is to be audited, and the COSE_Sign1 of it.
+pub(super) const SUMS: TableDefinition<ConsentKey, SumRow> = TableDefinition::new("sums");
+pub(super) type SumRow = (u8, &'static [u8]);
 
 /// Feeder and number: meter, what it signs with, mask key, class of capacity, whether it is billed, gateway.
 pub(super) const MEMBERS: TableDefinition<(&str, u32), MemberRow> = TableDefinition::new("members");
@@ -44,6 +47,9 @@ type MemberRow = (
 
 /// Page of the roster and meter, of those that are in it now.
 pub(super) const PRESENT: TableDefinition<(u16, &str), ()> = TableDefinition::new("present");
+
+/// By page of the roster: the newest version of it that was taken or countersigned.
+pub(super) const PAGES: TableDefinition<u16, u64> = TableDefinition::new("pages");
 
 /// By number: fingerprint of the public key, mask key, first window, length of the public key.
 pub(super) const EPOCHS: TableDefinition<u32, EpochRow> = TableDefinition::new("epochs");

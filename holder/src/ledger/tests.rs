@@ -20,9 +20,86 @@ fn consented(content: u8, numbers: std::ops::Range<u32>) -> Consented {
 }
 
 fn consent(ledger: &mut Ledger, day: u64, feeder: &FeederId, what: &Consented) {
-    let shares = [(feeder, what)].into_iter();
-    let window = WindowStart(day * DAY);
-    ledger.consent(window, shares, 10 * DAY, None).unwrap();
+    enter(ledger, day, (feeder, what), false);
+}
+
+fn enter(ledger: &mut Ledger, day: u64, share: (&FeederId, &Consented), is_audited: bool) {
+    let entered = Entered {
+        window: WindowStart(day * DAY),
+        shares: vec![(share.0, share.1.clone())],
+        signed: &Bytes::from(vec![share.1.content.0[0]; 3]),
+        is_audited,
+        charge: None,
+    };
+    let keep = Keep {
+        consents_s: 10 * DAY,
+        sums_s: 2 * DAY,
+    };
+    ledger.consent(&entered, keep).unwrap();
+}
+
+#[test]
+fn what_is_to_be_audited_stays_until_it_was_and_other_sums_for_as_long_as_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    assert_eq!(ledger.any_sum(7).unwrap(), None);
+    let (a, b) = (feeder("a"), feeder("b"));
+    let what = [consented(1, 0..3), consented(2, 0..3), consented(3, 3..6)];
+    enter(&mut ledger, 100, (&a, &what[0]), true);
+    enter(&mut ledger, 100, (&b, &what[1]), false);
+    enter(&mut ledger, 102, (&a, &what[2]), false);
+    let contents = |sums: Vec<KeptSum>| -> Vec<u8> {
+        let all = sums.iter();
+        all.map(|sum| {
+            assert_eq!(&sum.signed[..], [sum.key.content.0[0]; 3]);
+            sum.signed[0]
+        })
+        .collect()
+    };
+    let of = |ledger: &Ledger, day: u64| contents(ledger.sums_of(WindowStart(day * DAY)).unwrap());
+    assert_eq!((of(&ledger, 100), of(&ledger, 102)), (vec![1, 2], vec![3]));
+    enter(&mut ledger, 103, (&b, &what[1]), false);
+    assert_eq!(of(&ledger, 100), [1], "it is still to be audited");
+    drop(ledger);
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let [first] = &ledger.to_audit().unwrap()[..] else {
+        panic!("one")
+    };
+    ledger.audit(&first.key, true).unwrap();
+    assert_eq!(ledger.to_audit().unwrap(), []);
+    let other = &ledger.sums_of(WindowStart(102 * DAY)).unwrap()[0];
+    ledger.audit(&other.key, false).unwrap();
+    assert_eq!(contents(ledger.to_audit().unwrap()), [3]);
+    let mut drawn: Vec<_> = (0..3)
+        .flat_map(|drawn| contents(ledger.any_sum(drawn).unwrap().into_iter().collect()))
+        .collect();
+    drawn.sort_unstable();
+    assert_eq!(drawn, [1, 2, 3]);
+    enter(&mut ledger, 104, (&a, &what[0]), false);
+    assert_eq!((of(&ledger, 100), of(&ledger, 102)), (vec![], vec![3]));
+}
+
+#[test]
+fn a_ledger_of_format_1_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let (a, what) = (feeder("a"), consented(1, 0..3));
+    consent(&mut ledger, 100, &a, &what);
+    let changes = ledger.database.begin_write().unwrap();
+    changes.delete_table(PAGES).unwrap();
+    changes.delete_table(SUMS).unwrap();
+    let mut meta = changes.open_table(META).unwrap();
+    meta.insert("format", "1").unwrap();
+    drop(meta);
+    changes.commit().unwrap();
+    drop(ledger);
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    assert_eq!(ledger.window(&a, WindowStart(100 * DAY)).unwrap(), [what]);
+    assert!(ledger.page_versions().unwrap().is_empty());
+    consent(&mut ledger, 101, &a, &consented(2, 0..3));
+    assert_eq!(ledger.sums_of(WindowStart(101 * DAY)).unwrap().len(), 1);
 }
 
 #[test]
@@ -108,12 +185,12 @@ fn a_ledger_is_one_process_and_of_this_version() {
     changes
         .open_table(META)
         .unwrap()
-        .insert("format", "2")
+        .insert("format", "9")
         .unwrap();
     changes.commit().unwrap();
     drop(ledger);
     let error = Ledger::open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("format \"2\""), "{error}");
+    assert!(error.contains("format \"9\""), "{error}");
 }
 
 /// A new one would not know what was consented to, and consent to it again.

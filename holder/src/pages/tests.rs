@@ -126,3 +126,55 @@ fn a_holder_countersigns_nothing_under_terms_that_it_has_no_part_of() {
     let sum = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
     assert!(world.consents(&sum, &[0]).is_empty());
 }
+
+/// Such as one in which a meter that has left is still there, or with the smaller capacity that it had.
+#[test]
+fn an_earlier_state_of_a_page_with_its_countersignatures_is_not_taken_again() {
+    let mut world = World::new((2, 3, 4), 8);
+    let mut waiting = Waiting::default();
+    let mut published = Vec::new();
+    let mut take = |world: &mut World, page: &RosterPage| {
+        let taken = world.holders[3].take_page(page.clone(), &mut waiting);
+        taken.unwrap()
+    };
+    for (version, capacity) in [(2, 20_000), (3, 30_000), (4, 20_000)] {
+        let mut page = world.page(version);
+        page.entries[0].capacity = wire::CapacityClass::of(wire::Watts(capacity)).unwrap();
+        let page = countersigned(&mut world, page, &[0, 1, 2]);
+        published.push(page);
+    }
+    let [first, larger, again] = &published[..] else {
+        panic!("three")
+    };
+    assert_eq!(take(&mut world, first), Ok(()));
+    // What is published carries the version of the whole roster, and what was countersigned that of the page.
+    let mut published_later = larger.clone();
+    published_later.version = 9;
+    assert_eq!(take(&mut world, &published_later), Ok(()));
+    for _ in 0..2 {
+        assert_eq!(take(&mut world, first), Err(Reason::LowerVersion));
+        let mut claimed = first.clone();
+        claimed.version = 10;
+        assert_eq!(take(&mut world, &claimed), Err(Reason::LowerVersion));
+        world.restart(3);
+    }
+    // What the page has again takes countersignatures again.
+    assert_eq!(take(&mut world, again), Ok(()));
+    assert_eq!(take(&mut world, larger), Err(Reason::LowerVersion));
+    // Nor does a holder countersign what it has countersigned a later state of.
+    let earlier = world.page(1);
+    let refused = world.holders[0].countersign(&earlier, |_, _| true);
+    assert_eq!(refused.unwrap(), Err(Reason::LowerVersion));
+}
+
+/// Enough holders have to have signed the same version.
+#[test]
+fn countersignatures_of_different_versions_do_not_add_up() {
+    let mut world = World::new((2, 3, 4), 8);
+    let page = larger(&world);
+    let mut page = countersigned(&mut world, page, &[0, 1]);
+    page.version = 3;
+    let page = countersigned(&mut world, page, &[2]);
+    let taken = world.holders[3].take_page(page, &mut Waiting::default());
+    assert_eq!(taken.unwrap(), Err(Reason::NotCountersigned));
+}

@@ -319,10 +319,16 @@ fn doctor_may_subscribe_to_what_it_tries() {
     }
 }
 
-/// What the operator asks holders of mask keys for.
+/// What the operator asks holders of mask keys for, and what gateways that pin some hear and show them.
 fn is_for_holders(rule: &Rule) -> bool {
-    let asked = ["holders/ask", "roster/+/proposed"];
-    rule.act == Act::Publish && asked.contains(&rule.pattern.as_str())
+    let pattern = rule.pattern.as_str();
+    match rule.act {
+        Act::Publish => {
+            ["holders/ask", "roster/+/proposed", "holder/+/audit/{id}"].contains(&pattern)
+        }
+        Act::Subscribe => pattern == "gateway/{id}/audit",
+        Act::Retain => false,
+    }
 }
 
 async fn all_used(settings: &Settings, recorder: &Recorder, expected: &BTreeSet<Rule>) {
@@ -347,6 +353,7 @@ async fn the_rules_of_holders_allow_what_they_and_the_operator_do_and_nothing_mo
     settings.plan.tariffs.clear();
     settings.meter.billing.clear();
     settings.publish.recipients.clear();
+    settings.holder.audit_share = 1.0;
     settings.deployment.state_dir = state.path().to_owned();
     settings.operator.totals_file = state.path().join("totals.jsonl");
     settings.operator.bills_file = state.path().join("bills.jsonl");
@@ -368,9 +375,8 @@ async fn the_rules_of_holders_allow_what_they_and_the_operator_do_and_nothing_mo
     (own.meter.meters, own.meter.feeders) = (12, 1);
     tokio::spawn(async move { meter::run(&own, SystemClock::shared(), stop, None).await });
 
-    let of_operator = rules(&settings, "operator")
-        .into_iter()
-        .filter(is_for_holders);
-    let expected = rules(&settings, "holder").into_iter().chain(of_operator);
+    let of_others = ["operator", "gateway"].map(|role| rules(&settings, role));
+    let of_others = of_others.into_iter().flatten().filter(is_for_holders);
+    let expected = rules(&settings, "holder").into_iter().chain(of_others);
     all_used(&settings, &recorder, &expected.collect()).await;
 }

@@ -62,13 +62,13 @@ pub use ids::{
 pub use keys::{KeyError, KnownKeys, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
     Acceptance, Agreement, AgreementError, AnalyticsEnrol, AnalyticsEntry, AnswerBody, Areas, Ask,
-    BIT_LEN, BandRule, Bill, BillGroup, BillReceipt, BillingPeriod, Bits, Card, Closing,
-    ComparedSum, Comparison, Consent, Countersignature, DayType, Deal, DealtKey, DigestOf,
+    AuditDemand, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt, BillingPeriod, Bits, Card,
+    Closing, ComparedSum, Comparison, Consent, Countersignature, DayType, Deal, DealtKey, DigestOf,
     EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
     FeederPlan, Group, HolderAnswer, HolderEntry, HolderSet, Limbs, MAX_AGREEMENT_LEN,
     MAX_AGREEMENTS, MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_DEALT,
-    MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_GROUPS,
-    MAX_HOLDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS, MAX_RECEIPT_ENTRIES, MAX_REFUSALS,
+    MAX_DEMANDED, MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS,
+    MAX_GROUPS, MAX_HOLDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS, MAX_RECEIPT_ENTRIES, MAX_REFUSALS,
     MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoiseTerms, NoisyTotal, Owners, Plan,
     PlanRenewal, PoolEntry, PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal,
     Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status,

@@ -27,10 +27,10 @@ pub use enrol::{
 pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use evaluation_keys::{EvaluationKeys, MAX_SWITCH_KEYS};
 pub use holders::{
-    Acceptance, Agreement, AgreementError, AnswerBody, Ask, Card, Closing, Consent,
+    Acceptance, Agreement, AgreementError, AnswerBody, Ask, AuditDemand, Card, Closing, Consent,
     Countersignature, Deal, DealtKey, Group, HolderAnswer, HolderEntry, HolderSet,
-    MAX_AGREEMENT_LEN, MAX_DEALT, MAX_GROUPS, MAX_HOLDERS, NoiseTerms, Proposal, Step, Stream,
-    Terms,
+    MAX_AGREEMENT_LEN, MAX_DEALT, MAX_DEMANDED, MAX_GROUPS, MAX_HOLDERS, NoiseTerms, Proposal,
+    Step, Stream, Terms,
 };
 pub use noisy_total::{NoisyTotal, PrivacyUnit};
 pub use owners::Owners;

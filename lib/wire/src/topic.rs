@@ -81,6 +81,13 @@ pub enum Topic {
     Consent { holder: HolderId },
     /// A holder's countersignature under a page of the roster.
     Countersignature { holder: HolderId },
+    /// A holder demands reports behind a sum of a gateway.
+    AuditDemand { gateway: GatewayId },
+    /// A report that a holder demanded, as it was sent (gateway).
+    AuditedReport {
+        holder: HolderId,
+        gateway: GatewayId,
+    },
     /// A total with noise (operator, opt-in).
     NoisyTotal {
         recipient: RecipientId,
@@ -163,6 +170,10 @@ impl Topics {
             Topic::HolderAnswer { holder } => self.holder(holder, "answer"),
             Topic::Consent { holder } => self.holder(holder, "consent"),
             Topic::Countersignature { holder } => self.holder(holder, "countersignature"),
+            Topic::AuditDemand { gateway } => self.audit_demand(gateway),
+            Topic::AuditedReport { holder, gateway } => {
+                self.under(format_args!("holder/{holder}/audit/{gateway}"))
+            }
             Topic::NoisyTotal { recipient, feeder } => self.noisy_total(recipient, feeder),
         }
     }
@@ -205,6 +216,11 @@ impl Topics {
     /// `gateway/{gateway}/enrol/answer`
     pub fn enrol_answer(&self, gateway: &GatewayId) -> String {
         self.under(format_args!("gateway/{gateway}/enrol/answer"))
+    }
+
+    /// `gateway/{gateway}/audit`
+    pub fn audit_demand(&self, gateway: &GatewayId) -> String {
+        self.under(format_args!("gateway/{gateway}/audit"))
     }
 
     /// `analytics/{id}/enrol`

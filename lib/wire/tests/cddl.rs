@@ -182,7 +182,8 @@ fn evaluation_keys_with_levelled_ones_fit_their_rule() {
     assert_eq!(validate("evaluation-keys", &keys.to_cbor(None)), Ok(()));
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
+    "audit-demand",
     "ask",
     "holder-answer",
     "consent",

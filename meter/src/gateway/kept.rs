@@ -5,7 +5,7 @@ use service::warn_limited;
 use wire::{AnalyticsId, Part, Settlement, SettlementOutcome};
 
 use super::Gateway;
-use crate::journal::{Kept, Op, SealedReport};
+use crate::journal::{Kept, Op, Released, SealedReport};
 use crate::kept::{SumKey, Surplus};
 use crate::metrics::{self, KeptEnd};
 use crate::outbox::Key;
@@ -45,6 +45,10 @@ impl Gateway {
             );
         }
         metrics::kept(self.kept.len(), self.kept.bytes());
+        for place in self.released.take_surplus(self.clock.now()) {
+            self.writer.push(Op::Settled(place));
+        }
+        metrics::audit::released(self.released.len(), self.released.bytes());
     }
 
     /// Asks the journal for reports of sums that have failed, as many as there is room for in the outbox: it has every other
@@ -106,7 +110,7 @@ impl Gateway {
                 return;
             }
         };
-        let reports = self.kept.take(&sum, usize::MAX);
+        let reports = self.kept.take_all(&sum);
         if end == KeptEnd::Refused && !reports.is_empty() {
             tracing::error!(
                 trace_id = %trace, part = part.0, reports = reports.len(),
@@ -114,8 +118,15 @@ impl Gateway {
             );
         }
         metrics::kept_ended(end, reports.len() as u64);
-        for key in reports {
-            self.writer.push(Op::Settled(self.place(key)));
+        for (key, bytes) in reports {
+            let place = self.place(key);
+            if end != KeptEnd::Released || !self.released.are_kept() {
+                self.writer.push(Op::Settled(place));
+                continue;
+            }
+            let at = self.clock.now();
+            self.writer.push(Op::Released(place.clone(), at));
+            self.released.keep(Released { place, at, bytes });
         }
     }
 }

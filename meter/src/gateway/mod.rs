@@ -8,13 +8,15 @@
 //!
 //! # Layout
 //! [`run`](self): the loop · `open`: what it begins with · `start`: which run it is, over which `span` · `reader`: what is read · `live`: what meters send · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not · `closed`: a connection that ends again and again ·
-//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
+//! `session`: plan, roster and receipts · `filters`: what brings them · `kept`: reports that are in sums · `audit`: those that holders demand · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
 //! observer is told
 
 mod answer;
+mod audit;
 mod behind;
 mod closed;
 mod enrol;
+mod filters;
 mod kept;
 mod live;
 mod open;
@@ -48,9 +50,11 @@ use crate::live::Fed;
 use crate::metrics;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
+use crate::released::ReleasedReports;
 use crate::seal::known_answers;
 use crate::source::Readings;
-use crate::uplink::{self, Departure};
+use crate::uplink;
+use audit::Audits;
 use enrol::Waiting;
 use live::Live;
 use open::{feeders, limits, places};
@@ -61,6 +65,7 @@ use span::LastRun;
 use stopped::Stopped;
 
 pub(crate) use enrol::allowed_w;
+pub(crate) use filters::subscriptions;
 pub(crate) use start::ahead;
 pub use summary::{Event, Summary};
 
@@ -83,6 +88,8 @@ pub(crate) struct Gateway {
     fleet: Fleet,
     outbox: Outbox,
     kept: KeptReports,
+    released: ReleasedReports,
+    audits: Audits,
     /// Since when everything is done but the release of sums.
     idle_since: Option<Instant>,
     writer: Writer,
@@ -145,6 +152,8 @@ impl Gateway {
             fleet,
             outbox,
             kept: KeptReports::new(keeping::Limits::of(settings)),
+            released: ReleasedReports::new(settings),
+            audits: Audits::default(),
             idle_since: None,
             writer: Writer::new(journal),
             origin: Instant::now(),
@@ -173,6 +182,9 @@ impl Gateway {
                 self.kept.keep((meter, place.window), place.feeder, kept);
             }
         }
+        held.released
+            .into_iter()
+            .for_each(|released| self.released.keep(released));
         self.summary.resumed = self.outbox.len() as u64;
         if !self.outbox.is_empty() {
             tracing::info!(
@@ -211,6 +223,7 @@ impl Gateway {
             self.writer.start();
             let due = self.outbox.next_due_ms();
             let is_due = !paused && due.is_some_and(|due| due <= self.now_ms());
+            let has_departures = is_due || self.audits.has_shown();
             let wake = self.next_wake(due);
             let takes_live = self.takes_live();
             tokio::select! {
@@ -222,24 +235,20 @@ impl Gateway {
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
                 done = self.writer.committed() => {
-                    let Durable { ops, wanted } = done?;
+                    let Durable { ops, read } = done?;
                     self.durable(ops);
-                    self.send_again(wanted);
+                    self.send_again(read.wanted);
+                    self.show(read.shown);
                 }
                 parcel = live::received(&mut self.live), if takes_live => self.take_live(parcel),
                 event = self.session.inbox.recv() => match event {
                     Some(event) => self.handle(event).await?,
                     None => break,
                 },
-                permit = departures.reserve(), if is_due => {
+                permit = departures.reserve(), if has_departures => {
                     let Ok(permit) = permit else { break };
-                    if let Some((report, again)) = self.outbox.pop_due(self.now_ms()) {
-                        let shard = self.session.shard(&self.fleet.members[report.meter].feeder);
-                        permit.send(Departure {
-                            report,
-                            shard,
-                            again,
-                        });
+                    if let Some(departure) = self.next_departure(is_due) {
+                        permit.send(departure);
                     }
                 }
                 () = sleep_until(wake) => self.ask().await,

@@ -210,6 +210,8 @@ impl Gateway {
                 | Op::EnteredAgain(..)
                 | Op::Reopened(..)
                 | Op::Folded(..)
+                | Op::Released(..)
+                | Op::Shown(..)
                 | Op::Settled(_)
                 | Op::LiveForgotten(_) => {}
             }

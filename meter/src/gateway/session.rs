@@ -16,6 +16,7 @@ use wire::{
 };
 
 use super::Gateway;
+use super::filters::subscriptions;
 use crate::MeterError;
 use crate::journal::Op;
 use crate::member::Member;
@@ -46,18 +47,13 @@ impl Session {
         let keeper = PlanKeeper::open(settings, directory)?;
         let gateway = &settings.meter.gateway;
         let scope = RosterScope::Of(gateway.clone());
-        let filters = [
-            topics.plan(),
-            topics.renewal(),
-            scope.filter(&topics),
-            topics.receipt(gateway),
-            topics.enrol_answer(gateway),
-        ];
+        let filters = subscriptions(settings, &topics).into_iter();
+        let filters = filters.chain([topics.enrol_answer(gateway)]);
         let roster = RosterKeeper::open(settings, directory, scope, keeper.operator_key())?;
         let (publisher, inbox) = mqtt::connect(
             &settings.mqtt,
             &mqtt::Client::Gateway(gateway).id(&settings.deployment),
-            filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec(),
+            filters.map(|filter| (filter, QoS::AtLeastOnce)).collect(),
             stop.clone(),
         );
         Ok(Self {
@@ -108,6 +104,9 @@ impl Gateway {
                     }
                     Some(Topic::EnrolAnswer { .. }) => {
                         self.take_answer(&incoming.topic, &incoming.payload)
+                    }
+                    Some(Topic::AuditDemand { .. }) => {
+                        self.take_demand(&incoming.topic, &incoming.payload)
                     }
                     Some(Topic::Receipt { .. }) => {
                         self.take_receipt(&incoming.topic, &incoming.payload)

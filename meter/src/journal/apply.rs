@@ -1,28 +1,24 @@
 //! How an operation changes the journal's file.
 
 use redb::{Database, ReadableTable as _, WriteTransaction};
-use wire::{FeederId, MeterId};
+use wire::{FeederId, HolderId, MeterId};
 
 use super::rows;
 use super::tables::{
-    BATCHES, FILLING, Failure, KEPT, LIVE, RECORDS, SEALED, key, live_key, put, report,
+    BATCHES, FILLING, Failure, KEPT, LIVE, RECORDS, RELEASED, SEALED, key, live_key, put, report,
 };
-use super::{MeterRecord, Op, Place, Progress, SealedReport};
-use crate::batch::Batch;
+use super::{MeterRecord, Op, Place, Progress, Read, SealedReport, Shown};
+use crate::batch::{Batch, Interval};
 use readings::FeedChange;
 
-/// Does `ops` in one durable transaction. Returns the reports that are wanted.
-pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>, Failure> {
+/// Does `ops` in one durable transaction. Returns the reports that they ask for.
+pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Read, Failure> {
     let change = database.begin_write()?;
-    let mut reports = Vec::new();
+    let mut read = Read::default();
     for op in ops {
         match op {
             Op::Begin { progress, fleet } => begin(&change, progress, fleet)?,
-            Op::Interval { progress, interval } => {
-                let number = progress.interval.saturating_sub(1);
-                let row = rows::write_interval(interval);
-                change.open_table(FILLING)?.insert(number, row.as_slice())?;
-            }
+            Op::Interval { progress, interval } => taken(&change, progress, interval)?,
             Op::Window {
                 progress,
                 batches,
@@ -57,7 +53,9 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
                     .open_table(KEPT)?
                     .insert(key(place), row.as_slice())?;
             }
-            Op::Wanted(place) => reports.extend(wanted(&change, place)?),
+            Op::Wanted(place) => read.wanted.extend(wanted(&change, place)?),
+            Op::Released(place, at) => released(&change, (place, at.0))?,
+            Op::Shown(place, holder) => read.shown.extend(shown(&change, place, holder)?),
             Op::Settled(place) => settled(&change, place)?,
             Op::Live(changes) => live(&change, changes)?,
             Op::LiveForgotten(before) => {
@@ -70,7 +68,7 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
         put(&change, "run", progress)?;
     }
     change.commit()?;
-    Ok(reports)
+    Ok(read)
 }
 
 /// Batches that wait to be sealed, and what their meters have reported and carry on.
@@ -90,9 +88,22 @@ fn accepted(
     Ok(())
 }
 
+/// The next interval of the window being filled.
+fn taken(
+    change: &WriteTransaction,
+    progress: &Progress,
+    interval: &Interval,
+) -> Result<(), Failure> {
+    let number = progress.interval.saturating_sub(1);
+    let row = rows::write_interval(interval);
+    change.open_table(FILLING)?.insert(number, row.as_slice())?;
+    Ok(())
+}
+
 /// Nothing of a report is left.
 fn settled(change: &WriteTransaction, place: &Place) -> Result<(), Failure> {
     change.open_table(KEPT)?.remove(key(place))?;
+    change.open_table(RELEASED)?.remove(key(place))?;
     change.open_table(BATCHES)?.remove(key(place))?;
     change.open_table(SEALED)?.remove(key(place))?;
     Ok(())
@@ -115,6 +126,33 @@ fn live(change: &WriteTransaction, changes: &[FeedChange]) -> Result<(), Failure
 /// A report that waits for a receipt again.
 fn wanted(change: &WriteTransaction, place: &Place) -> Result<Option<SealedReport>, Failure> {
     change.open_table(KEPT)?.remove(key(place))?;
+    sealed(change, place)
+}
+
+/// A report whose sum was released, if it is still there.
+fn released(change: &WriteTransaction, (place, at): (&Place, u64)) -> Result<(), Failure> {
+    change.open_table(KEPT)?.remove(key(place))?;
+    if change.open_table(SEALED)?.get(key(place))?.is_some() {
+        change.open_table(RELEASED)?.insert(key(place), at)?;
+    }
+    Ok(())
+}
+
+/// What a holder demanded, if it is there.
+fn shown(
+    change: &WriteTransaction,
+    place: &Place,
+    holder: &HolderId,
+) -> Result<Option<Shown>, Failure> {
+    let there = sealed(change, place)?;
+    Ok(there.map(|(place, _, sealed)| Shown {
+        holder: holder.clone(),
+        place,
+        payload: sealed.payload,
+    }))
+}
+
+fn sealed(change: &WriteTransaction, place: &Place) -> Result<Option<SealedReport>, Failure> {
     let sealed = change.open_table(SEALED)?;
     let row = sealed.get(key(place))?;
     row.map(|row| report(key(place), row.value())).transpose()
@@ -140,6 +178,8 @@ fn progress(op: &Op) -> Option<&Progress> {
         | Op::Reopened(..)
         | Op::Folded(..)
         | Op::Wanted(_)
+        | Op::Released(..)
+        | Op::Shown(..)
         | Op::Settled(_)
         | Op::Live(_)
         | Op::LiveForgotten(_) => None,

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, Grid, MeterId, Part, UnixMillis, UnixSeconds, WindowStart, Zone};
+use wire::{FeederId, Grid, HolderId, MeterId, Part, UnixMillis, UnixSeconds, WindowStart, Zone};
 
 use super::Spans;
 use crate::batch::{Batch, Interval, MeterWindow};
@@ -127,6 +128,16 @@ pub(crate) struct Kept {
     pub(crate) bytes: u64,
 }
 
+/// A report whose sum was released, kept so that holders of mask keys can demand it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Released {
+    pub(crate) place: Place,
+    /// When the settlement came, by the wall clock.
+    pub(crate) at: UnixMillis,
+    /// What it takes in the journal.
+    pub(crate) bytes: u64,
+}
+
 /// A change of the journal. Doing it twice is the same as doing it once.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
@@ -161,6 +172,10 @@ pub(crate) enum Op {
     Folded(Place, Kept),
     /// A report that is kept is to be sent again: the sum it was in failed.
     Wanted(Place),
+    /// The sum of a report was released. It is kept as it is.
+    Released(Place, UnixMillis),
+    /// A report is to be shown to a holder, if it is there. Nothing changes.
+    Shown(Place, HolderId),
     /// Nothing more will come of a report.
     Settled(Place),
     /// Live readings are taken. With no change, it only says when all before it is durable.
@@ -177,6 +192,7 @@ impl Op {
         !matches!(
             self,
             Self::Folded(..)
+                | Self::Released(..)
                 | Self::Settled(_)
                 | Self::Reopened(..)
                 | Self::EnteredAgain(..)
@@ -187,6 +203,23 @@ impl Op {
 
 /// A sealed report, and the batch it was made of.
 pub(crate) type SealedReport = (Place, Batch, Sealed);
+
+/// A report that a holder demanded: its bytes as they were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) holder: HolderId,
+    pub(crate) place: Place,
+    pub(crate) payload: Bytes,
+}
+
+/// What a commit reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// The reports that are [wanted](Op::Wanted).
+    pub(crate) wanted: Vec<SealedReport>,
+    /// Those that are [shown](Op::Shown), as far as they are there.
+    pub(crate) shown: Vec<Shown>,
+}
 
 /// What a journal holds when it is opened. The meter in batches and reports is 0: indices are not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -203,6 +236,8 @@ pub(crate) struct Held {
     pub(crate) sealed: Vec<SealedReport>,
     /// Reports that are in sums and not in a total yet, by window.
     pub(crate) kept: Vec<(Place, Kept)>,
+    /// Reports of released sums, by window.
+    pub(crate) released: Vec<Released>,
     /// What each meter has reported.
     pub(crate) records: HashMap<MeterId, MeterRecord>,
     /// Live readings that an interval may need, by instant and meter.

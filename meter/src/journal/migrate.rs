@@ -6,7 +6,8 @@
 //! | `cipherwatt-outbox-2` | 0.1.0 | the run says which time was missed |
 //! | `cipherwatt-outbox-3` | 0.1.0 | readings in millionths of a watt-hour, each batch says which are missing or clamped, a remainder for each meter, reports that are kept |
 //! | `cipherwatt-outbox-4` | 0.1.0 | live readings, as they came |
-//! | `cipherwatt-outbox-5` | the present program | |
+//! | `cipherwatt-outbox-5` | 0.1.0 | reports of released sums, kept for audits |
+//! | `cipherwatt-outbox-6` | the present program | |
 //!
 //! The start that finds an earlier format brings the file to the present one, step by step, in a single transaction: a kill
 //! leaves the old journal or the new one. A journal with sealed reports of an earlier wire format is refused and left as it is:
@@ -23,7 +24,9 @@ use serde::{Deserialize, Serialize};
 use wire::FeederId;
 
 use super::rows::{self, Malformed};
-use super::tables::{self, BATCHES, FILLING, Failure, KEPT, LIVE, META, RECORDS, SEALED, content};
+use super::tables::{
+    self, BATCHES, FILLING, Failure, KEPT, LIVE, META, RECORDS, RELEASED, SEALED, content,
+};
 use super::{MeterRecord, Progress, Spans};
 use crate::batch::{Interval, Taken};
 use readings::MicroWattHours;
@@ -32,11 +35,12 @@ use readings::MicroWattHours;
 type Step = fn(&WriteTransaction) -> Result<(), Failure>;
 
 /// Every earlier format in order, each with the step that ends it.
-const STEPS: [(&str, Step); 4] = [
+const STEPS: [(&str, Step); 5] = [
     ("cipherwatt-outbox-1", from_1),
     ("cipherwatt-outbox-2", from_2),
     ("cipherwatt-outbox-3", from_3),
     ("cipherwatt-outbox-4", from_4),
+    ("cipherwatt-outbox-5", from_5),
 ];
 
 /// Brings the journal to the present format. One of the present format, or of an unknown one, is left as it is.
@@ -131,6 +135,12 @@ fn from_3(change: &WriteTransaction) -> Result<(), Failure> {
 /// Format 4 knew of no live readings.
 fn from_4(change: &WriteTransaction) -> Result<(), Failure> {
     change.open_table(LIVE)?;
+    Ok(())
+}
+
+/// Format 5 kept nothing of a sum that was released.
+fn from_5(change: &WriteTransaction) -> Result<(), Failure> {
+    change.open_table(RELEASED)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every accepted reading is in exactly one place of it: in the window being filled, in a batch, or in a sealed report.
 //! It moves from one to the next in a single transaction. A sealed report stays, marked as kept, when it is in a sum, and
-//! leaves when the sum is in a total. Live readings are there before, as they came, until no interval needs them. Beside them are the run's cursor, so that a run goes on where it was; the windows
+//! leaves when the sum is in a total, or a while after that, so that holders of mask keys can demand it. Live readings are there before, as they came, until no interval needs them. Beside them are the run's cursor, so that a run goes on where it was; the windows
 //! each meter has reported, so that no window is reported twice; and each meter's remainder, so that its readings add up.
 //!
 //! The file is redb's: copy-on-write B-trees with a checksum for each page, so a torn write leaves the last commit, and
@@ -31,7 +31,9 @@ use redb::Database;
 use service::failpoint;
 use service::store::{self, Fault};
 
-pub(crate) use content::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport};
+pub(crate) use content::{
+    Held, Kept, MeterRecord, Op, Place, Progress, Read, Released, SealedReport, Shown,
+};
 pub(crate) use error::JournalError;
 pub(crate) use spans::Spans;
 pub(crate) use writer::{Durable, WriteError, Writer};
@@ -88,20 +90,19 @@ impl Journal {
         Ok((journal, held))
     }
 
-    /// Does all of `ops`, in their order, or none of them. They are durable when this returns. Returns the reports that are
-    /// [wanted](Op::Wanted).
+    /// Does all of `ops`, in their order, or none of them. They are durable when this returns. Returns the reports that they ask for.
     ///
     /// # Errors
     /// [`JournalError`]. Whether the ops are done is then unknown; do them again.
-    pub(crate) fn commit(&mut self, ops: &[Op]) -> Result<Vec<SealedReport>, JournalError> {
+    pub(crate) fn commit(&mut self, ops: &[Op]) -> Result<Read, JournalError> {
         failpoint::hit("meter.before_journal");
         let done = apply::apply(self.database()?, ops);
-        let wanted = done.map_err(|failure| {
+        let read = done.map_err(|failure| {
             self.database = None;
             JournalError::of_tables(&self.path, failure)
         })?;
         failpoint::hit("meter.after_journal");
-        Ok(wanted)
+        Ok(read)
     }
 
     fn database(&mut self) -> Result<&Database, JournalError> {

@@ -6,15 +6,15 @@ use redb::{
     Database, Error as StoreError, ReadTransaction, ReadableDatabase as _, ReadableTable,
     ReadableTableMetadata as _, TableDefinition, TableError, WriteTransaction,
 };
-use wire::{FeederId, MeterId, WindowStart};
+use wire::{FeederId, MeterId, UnixMillis, WindowStart};
 
 use super::rows::{self, Malformed};
-use super::{Held, MeterRecord, Place, Progress, SealedReport};
+use super::{Held, MeterRecord, Place, Progress, Released, SealedReport};
 use crate::batch::{Batch, Interval};
 use readings::{Kept, KeptKind, MicroWattHours};
 
 /// The version of everything below. `migrate` has the earlier ones.
-pub(super) const FORMAT: &str = "cipherwatt-outbox-5";
+pub(super) const FORMAT: &str = "cipherwatt-outbox-6";
 
 /// Window, feeder, meter: so that what is written together lies together.
 pub(super) type Key = (u64, &'static str, &'static str);
@@ -27,6 +27,8 @@ pub(super) const BATCHES: TableDefinition<Key, &[u8]> = TableDefinition::new("ba
 pub(super) const SEALED: TableDefinition<Key, &[u8]> = TableDefinition::new("sealed");
 /// Which of the sealed reports are in a sum, and kept until it is released.
 pub(super) const KEPT: TableDefinition<Key, &[u8]> = TableDefinition::new("kept");
+/// Which of them are of a sum that was released, and since when, in milliseconds since 1970.
+pub(super) const RELEASED: TableDefinition<Key, u64> = TableDefinition::new("released");
 /// What each meter has reported.
 pub(super) const RECORDS: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
 /// Live readings: instant, meter, kind and, of energies, the length of their interval; and what they say.
@@ -58,6 +60,7 @@ pub(super) fn initialise(change: &WriteTransaction) -> Result<(), StoreError> {
     change.open_table(BATCHES)?;
     change.open_table(SEALED)?;
     change.open_table(KEPT)?;
+    change.open_table(RELEASED)?;
     change.open_table(RECORDS)?;
     change.open_table(LIVE)?;
     Ok(())
@@ -121,7 +124,8 @@ pub(super) fn load(database: &Database) -> Result<Held, Failure> {
     };
     let sealed = held.sealed.iter().map(|(place, ..)| place);
     let kept = held.kept.iter().map(|(place, _)| place);
-    if sealed.chain(kept).any(both) {
+    let released = held.released.iter().map(|released| &released.place);
+    if sealed.chain(kept).chain(released).any(both) {
         return Err(content("a report that is sealed and is not"));
     }
     Ok(held)
@@ -153,11 +157,20 @@ fn batches(read: &ReadTransaction) -> Result<Vec<(Place, Batch)>, Failure> {
     Ok(batches)
 }
 
-/// The sealed reports without a receipt, and of those that are kept what is known of them.
+/// The sealed reports without a receipt, and of those that are kept what is known of them: their bytes stay on disk.
 fn read_sealed(read: &ReadTransaction, held: &mut Held) -> Result<(), Failure> {
     let marks = read.open_table(KEPT)?;
+    let released = read.open_table(RELEASED)?;
     for row in read.open_table(SEALED)?.iter()? {
         let (key, row) = row?;
+        if let Some(at) = released.get(key.value())? {
+            held.released.push(Released {
+                place: place(key.value())?,
+                at: UnixMillis(at.value()),
+                bytes: row.value().len() as u64,
+            });
+            continue;
+        }
         let (place, batch, sealed) = report(key.value(), row.value())?;
         match marks.get(key.value())? {
             Some(mark) => {
@@ -168,7 +181,8 @@ fn read_sealed(read: &ReadTransaction, held: &mut Held) -> Result<(), Failure> {
             None => held.sealed.push((place, batch, sealed)),
         }
     }
-    if marks.len()? != held.kept.len() as u64 {
+    let of = (held.kept.len() as u64, held.released.len() as u64);
+    if (marks.len()?, released.len()?) != of {
         return Err(content("a report that is kept and is not there"));
     }
     Ok(())

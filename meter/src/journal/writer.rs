@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
-use super::{Journal, JournalError, Op, SealedReport};
+use super::{Journal, JournalError, Op, Read};
 use crate::metrics;
 
 /// Longest wait of what nobody waits for.
@@ -17,14 +17,14 @@ const LAZY: Duration = Duration::from_secs(1);
 /// Wait between attempts while the disk does not take anything.
 const RETRY: Duration = Duration::from_secs(1);
 
-type Commit = JoinHandle<(Journal, Vec<Op>, Result<Vec<SealedReport>, JournalError>)>;
+type Commit = JoinHandle<(Journal, Vec<Op>, Result<Read, JournalError>)>;
 
 /// What has become durable.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
     pub(crate) ops: Vec<Op>,
-    /// The reports that are [wanted](Op::Wanted) with them.
-    pub(crate) wanted: Vec<SealedReport>,
+    /// The reports that they ask for.
+    pub(crate) read: Read,
 }
 
 /// Commits to a journal without making the caller wait.
@@ -99,13 +99,13 @@ impl Writer {
         let (journal, mut ops, done) = done.map_err(WriteError::Task)?;
         self.journal = Some(journal);
         match done {
-            Ok(wanted) => {
+            Ok(read) => {
                 if self.failing {
                     tracing::info!("the journal can be written again: going on");
                 }
                 self.failing = false;
                 metrics::journal_failing(false);
-                Ok(Durable { ops, wanted })
+                Ok(Durable { ops, read })
             }
             Err(error) if error.passes() => {
                 if !self.failing {

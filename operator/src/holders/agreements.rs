@@ -59,8 +59,11 @@ fn read_one(
     };
     let bytes = disk::read(path, MAX_AGREEMENT_LEN)?;
     let agreement = Agreement::from_bytes(&bytes).map_err(|error| broken(error.into()))?;
-    let previous = previous.map(|agreement| &agreement.terms);
-    agreement.verify(deployment, previous).map_err(broken)?;
+    let verified = match previous {
+        Some(previous) => agreement.verify(deployment, Some(&previous.terms)),
+        None => agreement.verify_accepted(deployment),
+    };
+    verified.map_err(broken)?;
     Ok(agreement)
 }
 
@@ -162,6 +165,19 @@ pub(crate) mod tests {
         let error = read(&files, &deployment).unwrap_err();
         assert!(error.to_string().contains("1.agreement"), "{error}");
         std::fs::write(&path, signed.to_bytes()).unwrap();
+        let later = Terms {
+            generation: 2,
+            previous: Some(signed.terms.digest()),
+            ..signed.terms.clone()
+        };
+        let later = agreement(later);
+        let second = dir.path().join("2.agreement");
+        std::fs::write(&second, later.to_bytes()).unwrap();
+        // The windows of the first one are all released, and it was taken out.
+        let alone = read(std::slice::from_ref(&second), &deployment);
+        assert_eq!(alone.unwrap(), vec![later]);
+        let unclosed = read(&[path.clone(), second], &deployment).unwrap_err();
+        assert!(matches!(unclosed, AgreementsError::Broken { .. }));
         let twice = [path.clone(), path];
         let error = read(&twice, &deployment).unwrap_err();
         assert!(matches!(error, AgreementsError::Broken { .. }));

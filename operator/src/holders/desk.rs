@@ -58,7 +58,8 @@ impl HolderDesk {
         }
     }
 
-    /// Asks the holders for what a sum needs. Does nothing if it waits already, or too many do: then analytics sends it again.
+    /// Asks the holders for what a sum needs. Does nothing if it waits already, or too many do, or one that has a meter in common with
+    /// it waits for consents: then analytics sends it again.
     pub(crate) fn ask(&mut self, needed: Needed, now: Instant) {
         let gathering = Gathering::new(needed, now);
         let subject = gathering.subject;
@@ -67,6 +68,15 @@ impl HolderDesk {
         }
         if self.waiting.len() >= self.max_waiting {
             service::warn_limited!(reason = Reason::Overloaded; "too many sums wait for holders: this one comes again from analytics");
+            return;
+        }
+        // Asked for at the same time, each could get consents that the other lacks then, and neither would ever have enough.
+        let mut waiting = self.waiting.values();
+        if waiting.any(|(other, _)| gathering.contends_with(other)) {
+            service::warn_limited!(
+                reason = Reason::Conflict; feeder = %gathering.job.feeder,
+                "holders are asked about another sum with one of these meters: this one comes again from analytics"
+            );
             return;
         }
         self.last_terms = Some(gathering.terms.clone());

@@ -10,6 +10,8 @@ use wire::{Group, HolderSet, Terms};
 pub(crate) struct Judged {
     /// The sum over all streams of what the others said; `None` where more than one set of holders may have lied.
     pub(crate) words: Option<Vec<u64>>,
+    /// The same, stream by stream; none where there is no sum.
+    pub(crate) streams: Vec<Vec<u64>>,
     /// Who must have lied; where that cannot be told, everybody who may have.
     pub(crate) suspects: HolderSet,
 }
@@ -17,15 +19,16 @@ pub(crate) struct Judged {
 /// Judges answers for single streams: the fewest holders without whom the others agree, at most one fewer than the threshold.
 pub(crate) fn judge(terms: &Terms, answers: &BTreeMap<Group, Vec<u64>>) -> Judged {
     for liars in 0..usize::from(terms.threshold) {
-        let explanations: Vec<(HolderSet, Vec<u64>)> =
+        let explanations: Vec<(HolderSet, Vec<Vec<u64>>)> =
             HolderSet::all_of(liars, terms.holders.len())
                 .filter_map(|without| Some((without, agreed(terms, answers, without)?)))
                 .collect();
         match &explanations[..] {
             [] => {}
-            [(suspects, words)] => {
+            [(suspects, streams)] => {
                 return Judged {
-                    words: Some(words.clone()),
+                    words: Some(added(streams)),
+                    streams: streams.clone(),
                     suspects: *suspects,
                 };
             }
@@ -33,6 +36,7 @@ pub(crate) fn judge(terms: &Terms, answers: &BTreeMap<Group, Vec<u64>>) -> Judge
                 let may = several.iter().flat_map(|(suspects, _)| suspects.iter());
                 return Judged {
                     words: None,
+                    streams: Vec::new(),
                     suspects: HolderSet::of(may),
                 };
             }
@@ -40,17 +44,43 @@ pub(crate) fn judge(terms: &Terms, answers: &BTreeMap<Group, Vec<u64>>) -> Judge
     }
     Judged {
         words: None,
+        streams: Vec::new(),
         suspects: HolderSet::of(answers.keys().map(|group| usize::from(group.holder))),
     }
 }
 
-/// The sum over all streams, if those who answered agree on each, but for the ones left out.
+/// Who said something else of its streams than what they are found to be.
+pub(crate) fn lied<'a>(
+    answers: impl Iterator<Item = (&'a Group, &'a Vec<u64>)>,
+    streams: &[Vec<u64>],
+) -> HolderSet {
+    let is_lie = |(group, said): &(&Group, &Vec<u64>)| {
+        let own = streams.iter().enumerate();
+        let own = own.filter(|(stream, _)| group.streams >> stream & 1 == 1);
+        added(own.map(|(_, words)| words)) != **said
+    };
+    HolderSet::of(
+        answers
+            .filter(is_lie)
+            .map(|(group, _)| usize::from(group.holder)),
+    )
+}
+
+fn added<'a>(streams: impl IntoIterator<Item = &'a Vec<u64>>) -> Vec<u64> {
+    let mut sum = Vec::new();
+    for words in streams {
+        add(&mut sum, words);
+    }
+    sum
+}
+
+/// What each stream comes to, if those who answered agree, but for the ones left out.
 fn agreed(
     terms: &Terms,
     answers: &BTreeMap<Group, Vec<u64>>,
     without: HolderSet,
-) -> Option<Vec<u64>> {
-    let mut sum = Vec::new();
+) -> Option<Vec<Vec<u64>>> {
+    let mut streams = Vec::new();
     for stream in 0..terms.streams.len() {
         let is_of_it = |group: &Group| {
             group.streams == 1 << stream && !without.contains(usize::from(group.holder))
@@ -60,9 +90,9 @@ fn agreed(
         if said.any(|(_, other)| other != first) {
             return None;
         }
-        add(&mut sum, first);
+        streams.push(first.clone());
     }
-    Some(sum)
+    Some(streams)
 }
 
 /// Adds residues to others; to none, they are the sum.
@@ -122,6 +152,29 @@ mod tests {
     }
 
     #[test]
+    fn whoever_gave_another_sum_of_its_streams_before_is_named() {
+        let terms = terms(2, 3, 4);
+        let all = answers(&terms, &[0, 1, 2, 3], |_| false);
+        let judged = judge(&terms, &all);
+        let cover = Cover::of(&terms, HolderSet::of(0..4)).unwrap();
+        let said = |lie: Option<usize>| -> BTreeMap<Group, Vec<u64>> {
+            let groups = cover.groups().into_iter();
+            let word = |group: Group| {
+                u64::from(group.streams) + u64::from(lie == Some(group.holder.into()))
+            };
+            groups.map(|group| (group, vec![word(group); 2])).collect()
+        };
+        assert_eq!(
+            lied(said(None).iter(), &judged.streams),
+            HolderSet::default()
+        );
+        for liar in 0..4 {
+            let first = said(Some(liar));
+            assert_eq!(lied(first.iter(), &judged.streams), HolderSet::of([liar]));
+        }
+    }
+
+    #[test]
     fn of_two_whose_one_stream_differs_neither_is_believed() {
         let terms = terms(2, 3, 3);
         let lies = |group: &Group| group.holder == 1 && group.streams == 1;
@@ -130,6 +183,7 @@ mod tests {
             judged,
             Judged {
                 words: None,
+                streams: Vec::new(),
                 suspects: HolderSet::of([1, 2])
             }
         );

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use packed::RING;
 use tokio::time::Instant;
-use wire::{Ask, Consent, Digest, Group, HolderId, HolderSet, Reason, Step, Terms};
+use wire::{
+    Ask, Consent, ContributorSet, Detached, Digest, FeederId, Group, HolderId, HolderSet, Reason,
+    Step, Sum, Terms, WindowStart,
+};
 use zeroize::Zeroizing;
 
 use super::cover::Cover;
@@ -18,6 +21,9 @@ use crate::release::take_result::{Job, Lengths, Needed};
 
 pub(super) use progress::Progress;
 
+/// What consents to a sum are about: its window, and its meters feeder by feeder.
+type Members = (WindowStart, Vec<(FeederId, ContributorSet)>);
+
 /// A sum on its way to the holders.
 pub(crate) struct Gathering {
     pub(crate) job: Job,
@@ -26,6 +32,8 @@ pub(crate) struct Gathering {
     pub(crate) subject: Digest,
     pub(crate) terms: Arc<Terms>,
     lengths: Lengths,
+    /// None where it is no sum, which nobody consents to.
+    members: Option<Members>,
     /// When the first masks were asked for.
     pub(crate) since: Instant,
     step: Step,
@@ -36,8 +44,10 @@ pub(crate) struct Gathering {
     /// Who was asked last.
     asked: HolderSet,
     answers: BTreeMap<Group, Zeroizing<Vec<u64>>>,
-    /// What holders signed, once they are disputed.
+    /// The same as holders signed them.
     signed: BTreeMap<Group, Bytes>,
+    /// The answers that are disputed, and what was signed: whoever says something else when all are asked lied then.
+    first: BTreeMap<Group, (Vec<u64>, Bytes)>,
     consents: BTreeMap<usize, (Consent, Bytes)>,
     /// Who has said no, at this step.
     pub(crate) refused: HolderSet,
@@ -58,6 +68,7 @@ impl Gathering {
             Some(_) => Step::Consent,
         };
         Self {
+            members: members(&sum),
             subject: Digest::of(&sum),
             since: job.masks.as_ref().map_or(now, |masks| masks.since),
             job,
@@ -70,10 +81,25 @@ impl Gathering {
             asked: HolderSet::default(),
             answers: BTreeMap::new(),
             signed: BTreeMap::new(),
+            first: BTreeMap::new(),
             consents: BTreeMap::new(),
             refused: HolderSet::default(),
             reasons: BTreeSet::new(),
         }
+    }
+
+    /// Whether a holder that consents to this sum could not consent to the other: they have a meter in common in one window.
+    pub(crate) fn contends_with(&self, other: &Self) -> bool {
+        let (Some((window, own)), Some((at, others))) = (&self.members, &other.members) else {
+            return false;
+        };
+        let is_past_checks = self.step != Step::Checks && other.step != Step::Checks;
+        let mut pairs = own
+            .iter()
+            .flat_map(|own| others.iter().map(move |other| (own, other)));
+        is_past_checks
+            && window == at
+            && pairs.any(|((feeder, set), (on, other))| feeder == on && set.intersects(other))
     }
 
     pub(crate) fn step(&self) -> Step {
@@ -87,6 +113,7 @@ impl Gathering {
         self.cover = None;
         self.answers.clear();
         self.signed.clear();
+        self.first.clear();
         self.refused = HolderSet::default();
         self.reasons.clear();
     }
@@ -94,7 +121,13 @@ impl Gathering {
     /// From now on everybody is asked for every stream.
     pub(crate) fn dispute(&mut self) {
         self.is_disputed = true;
-        self.answers.clear();
+        let signed = std::mem::take(&mut self.signed);
+        let said = std::mem::take(&mut self.answers).into_iter();
+        let both = said.filter_map(|(group, words)| {
+            let signed = signed.get(&group)?.clone();
+            Some((group, (words.to_vec(), signed)))
+        });
+        self.first = both.collect();
     }
 
     /// The question to the holders that are `there`; `None` where they are too few.
@@ -108,6 +141,7 @@ impl Gathering {
                 let cover = Cover::of(&self.terms, there);
                 if cover != self.cover {
                     self.answers.clear();
+                    self.signed.clear();
                 }
                 self.cover = cover;
                 self.cover.as_ref()?.groups()
@@ -153,9 +187,7 @@ impl Gathering {
         }
         // The first answer stands: whoever gives another contradicts itself.
         let before = (self.answers.entry(group)).or_insert_with(|| Zeroizing::new(words.to_vec()));
-        if self.is_disputed {
-            self.signed.entry(group).or_insert_with(|| message.clone());
-        }
+        self.signed.entry(group).or_insert_with(|| message.clone());
         **before == *words
     }
 
@@ -225,7 +257,8 @@ impl Gathering {
 
     /// What the holders signed that are in dispute.
     pub(crate) fn evidence(&self) -> Evidence {
-        let answers: Vec<Bytes> = self.signed.values().cloned().collect();
+        let first = self.first.values().map(|(_, signed)| signed);
+        let answers: Vec<Bytes> = first.chain(self.signed.values()).cloned().collect();
         Evidence::new(self.subject, self.step, &self.sum, &answers)
     }
 
@@ -280,4 +313,12 @@ impl Gathering {
             }
         }
     }
+}
+
+fn members(sum: &Bytes) -> Option<Members> {
+    let sum = Detached::<Sum>::decode(sum).ok()?;
+    let sum = sum.claimed();
+    let shares = sum.shares();
+    let shares = shares.map(|share| (share.feeder.clone(), share.set.clone()));
+    Some((sum.window, shares.collect()))
 }

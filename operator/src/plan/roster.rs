@@ -30,6 +30,8 @@ pub(crate) struct RosterBook {
     deployment: DeploymentId,
     topics: Topics,
     version: u64,
+    /// Whether that is of changes since the last save.
+    has_changed: bool,
     pages: Vec<Page>,
     places: HashMap<MeterId, Place>,
     own: OwnRosters,
@@ -43,6 +45,8 @@ type Place = (u16, usize);
 
 struct Page {
     message: RosterPage,
+    /// The version of its own last change.
+    changed: u64,
     unsaved: bool,
     /// The digest of the terms of which enough holders were seen to have countersigned it as it is.
     agreed: Option<Digest>,
@@ -190,6 +194,7 @@ impl RosterBook {
         };
         self.pages.push(Page {
             message,
+            changed: 0,
             unsaved: false,
             agreed: None,
         });
@@ -198,11 +203,12 @@ impl RosterBook {
 
     /// Marks a page as changed, and the part of a gateway. All changes up to the next save share the roster's next version.
     fn touch(&mut self, page: u16, gateway: &GatewayId) {
-        if !self.is_unsaved() {
+        // A page that is only countersigned is unsaved too, and holders have seen this version of it.
+        if !std::mem::replace(&mut self.has_changed, true) {
             self.version += 1;
         }
         let changed = &mut self.pages[usize::from(page)];
-        (changed.unsaved, changed.agreed) = (true, None);
+        (changed.changed, changed.unsaved, changed.agreed) = (self.version, true, None);
         // They are of what the page had before.
         changed.message.countersignatures.clear();
         self.own.changed(gateway, self.version);
@@ -271,10 +277,5 @@ impl RosterBook {
     /// The parts that have changed since this was last asked.
     pub(crate) fn take_changed(&mut self) -> Vec<usize> {
         self.own.take_changed()
-    }
-
-    /// Whether there are changes to save and publish.
-    pub(crate) fn is_unsaved(&self) -> bool {
-        self.pages.iter().any(|page| page.unsaved)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use wire::{AnswerBody, Ask, Step, Sum};
+use wire::{AnswerBody, Ask, Consent, Step, Sum};
 
 use super::super::*;
 use crate::testing::{FEEDERS, World};

@@ -1,7 +1,6 @@
 //! What a holder refuses, and why.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wire::{Ask, Digest, KeyEpoch, Reason, Step, Sum};
 
@@ -222,7 +221,7 @@ fn the_shares_of_a_rest_are_spent_on_their_feeders() {
 #[test]
 fn what_is_older_than_is_kept_is_refused_for_good() {
     let mut world = World::new((2, 3, 3), METERS);
-    world.holders[0].keep = Duration::from_secs(14_400);
+    world.holders[0].keep.consents_s = 14_400;
     let old = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
     assert_eq!(ask_consent(&mut world, 0, &old), None);
     let new = world.sum(FEEDERS[0], 2, &[0, 1, 2]);

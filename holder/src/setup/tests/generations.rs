@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use wire::{
     Agreement, AgreementError, Closing, ContributorSet, Digest, HolderSet, KeyEpoch, Terms,
 };
 
 use super::super::agree::{accept, assemble, close};
 use super::*;
-use crate::ledger::{Consented, Ledger};
+use crate::ledger::{Consented, Entered, Keep, Ledger};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -199,15 +200,23 @@ fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
         set: ContributorSet::from_numbers([0, 1]).unwrap(),
     };
     let feeder = "feeder-1".parse().unwrap();
-    let mut consent = |window, terms| {
-        let share = consented(terms);
-        ledger
-            .consent(window, [(&feeder, &share)].into_iter(), 86_400, None)
-            .unwrap();
+    let consent = |ledger: &mut Ledger, window, terms: &Terms| {
+        let entered = Entered {
+            window,
+            shares: vec![(&feeder, consented(terms))],
+            signed: &Bytes::new(),
+            is_audited: false,
+            charge: None,
+        };
+        let keep = Keep {
+            consents_s: 86_400,
+            sums_s: 86_400,
+        };
+        ledger.consent(&entered, keep).unwrap();
     };
     // Before the first window of the later terms, or under those.
-    consent(FROM, &second.first);
-    consent(LATER, &second.dealt.terms);
+    consent(&mut ledger, FROM, &second.first);
+    consent(&mut ledger, LATER, &second.dealt.terms);
     let error = second.close("a").unwrap_err();
     assert!(error.to_string().contains("stop that first"), "{error}");
     drop(ledger);
@@ -215,10 +224,7 @@ fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
 
     Ledger::make(second.folder("b").path()).unwrap();
     let mut ledger = Ledger::open(second.folder("b").path()).unwrap();
-    let share = consented(&second.first);
-    ledger
-        .consent(LATER, [(&feeder, &share)].into_iter(), 86_400, None)
-        .unwrap();
+    consent(&mut ledger, LATER, &second.first);
     drop(ledger);
     let error = second.close("b").unwrap_err();
     assert!(

@@ -8,7 +8,8 @@ use packed::layout::Encoding;
 use service::Settings;
 use wire::{
     AnalyticsEnrol, AnalyticsId, ContributorSet, Digest, FeederId, GatewayId, MeterId, Part,
-    Receipt, ReceiptEntry, Salt, SigningKey, Status, Sum, SumStatus, UnixMillis, WindowStart,
+    Reason, Receipt, ReceiptEntry, Salt, Settlement, SettlementOutcome, SigningKey, Status, Sum,
+    SumStatus, UnixMillis, WindowStart,
 };
 
 use super::ciphertext;
@@ -130,18 +131,69 @@ impl RogueAnalytics {
     /// The receipts cannot be published.
     pub async fn receive(&self, window: WindowStart) -> Result<()> {
         for (gateway, entries) in self.receipts(window) {
-            let topic = self.outsider.topics.receipt(&gateway);
-            let receipt = Receipt {
-                analytics: self.id.clone(),
-                gateway,
-                entries,
-                settlements: Vec::new(),
-            };
-            let deployment = &self.outsider.settings.deployment.id;
-            let (bytes, _) = wire::seal(&receipt, None, deployment, &topic, &self.key);
-            self.outsider.publish(&topic, bytes, false).await?;
+            self.tell(gateway, entries, Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// Tells gateways that the first sum of a window failed, and that its reports are of a setting that holds no longer: where their
+    /// plan says so too, they seal the readings again. Those that they sealed again are in the next sum.
+    ///
+    /// # Errors
+    /// The receipts cannot be published.
+    pub async fn refuse_outdated(&self, window: WindowStart) -> Result<()> {
+        let failed = Settlement {
+            feeder: self.feeder.clone(),
+            window,
+            part: Part(0),
+            outcome: SettlementOutcome::Wanted,
+        };
+        let gateways = {
+            let seen = self.outsider.seen();
+            let outdated = Status::Rejected(Reason::OutdatedConfig);
+            let first = seen
+                .reports
+                .iter()
+                .map(|report| (report, outdated, Part(0)));
+            let again = seen.sealed_again.iter();
+            let again = again.map(|report| (report, Status::Folded, Part(1)));
+            let mut gateways: BTreeMap<GatewayId, Vec<ReceiptEntry>> = BTreeMap::new();
+            for (((at, meter), report), status, part) in first.chain(again) {
+                let of_gateway = gateways.entry(report.report.gateway.clone()).or_default();
+                if *at == window {
+                    of_gateway.push(ReceiptEntry {
+                        meter: meter.clone(),
+                        window,
+                        digest: Digest::of(&report.limbs),
+                        status,
+                        part,
+                    });
+                }
+            }
+            gateways
+        };
+        for (gateway, entries) in gateways {
+            self.tell(gateway, entries, vec![failed.clone()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        gateway: GatewayId,
+        entries: Vec<ReceiptEntry>,
+        settlements: Vec<Settlement>,
+    ) -> Result<()> {
+        let topic = self.outsider.topics.receipt(&gateway);
+        let receipt = Receipt {
+            analytics: self.id.clone(),
+            gateway,
+            entries,
+            settlements,
+        };
+        let deployment = &self.outsider.settings.deployment.id;
+        let (bytes, _) = wire::seal(&receipt, None, deployment, &topic, &self.key);
+        self.outsider.publish(&topic, bytes, false).await
     }
 
     /// What each gateway is told of the reports of a window that it has no receipt for.

@@ -1,14 +1,14 @@
 //! Keys of holders' streams, in hands that add masks up of whatever they like.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use masks::{Label, MaskSecret, PadKey, Parties};
 use packed::RING;
 use service::Settings;
 use service::files;
-use wire::{Digest, MaskKey, MeterId, Plan, Salt, Terms, WindowStart};
+use wire::{Acceptance, Agreement, Digest, MaskKey, MeterId, Plan, Salt, Terms, WindowStart};
 
 use super::RogueMeter;
 use super::observed::Observed;
@@ -36,6 +36,52 @@ pub struct Masked<'a> {
 /// The secrets of some streams, by the streams' places.
 #[derive(Debug, Default)]
 pub struct StreamKeys(BTreeMap<usize, MaskSecret>);
+
+/// Makes an agreement of holders whose keys are in their state folders say that it follows another, from this window on, whose holders
+/// signed nothing of that.
+///
+/// # Errors
+/// They have no agreement with themselves yet, or a file cannot be written.
+pub fn follow(before: &Terms, holders: &[Settings], from: WindowStart) -> Result<Agreement> {
+    let first = holders.first().context("no holders")?;
+    let file = first.holders.agreements.first().context("no agreement")?;
+    let own = Agreement::from_bytes(&std::fs::read(file)?)?.terms;
+    let terms = Terms {
+        generation: before.generation + 1,
+        previous: Some(before.digest()),
+        from,
+        ..own.clone()
+    };
+    let mut acceptances = Vec::new();
+    for holder in holders {
+        let folder = folder(holder);
+        std::fs::rename(folder.join(keys_of(&own)), folder.join(keys_of(&terms)))?;
+        let key = files::load_or_create_signing_key(&folder.join(files::SIGNING_KEY))?;
+        let accepted = Acceptance {
+            terms: terms.digest(),
+            holder: holder.holder.id.clone(),
+        };
+        let place = (&terms.deployment, Agreement::TOPIC);
+        let (signed, _) = wire::sign(&accepted, None, place.0, place.1, &key);
+        acceptances.push(signed.into());
+    }
+    Ok(Agreement {
+        terms,
+        acceptances,
+        closings: Vec::new(),
+    })
+}
+
+fn folder(holder: &Settings) -> PathBuf {
+    let name = format!("holder-{}", holder.holder.id);
+    holder.deployment.state_dir.join(name)
+}
+
+/// The file of the keys that a holder has under these terms.
+fn keys_of(terms: &Terms) -> String {
+    let digest = terms.digest().to_string();
+    format!("agreement-{}-{}.keys", terms.generation, &digest[..16])
+}
 
 impl<'a> Masked<'a> {
     /// Of a report of a meter that was ever in the roster.
@@ -123,10 +169,7 @@ impl StreamKeys {
     /// # Errors
     /// Its file cannot be read.
     pub fn take_from(&mut self, holder: &Settings, terms: &Terms) -> Result<()> {
-        let digest = terms.digest().to_string();
-        let name = format!("agreement-{}-{}.keys", terms.generation, &digest[..16]);
-        let folder = format!("holder-{}", holder.holder.id);
-        let path = holder.deployment.state_dir.join(folder).join(name);
+        let path = folder(holder).join(keys_of(terms));
         let content = files::read_private(&path, MAX_LEN)?.context("a holder without keys")?;
         let text = std::str::from_utf8(&content)?;
         // After its head and the terms there is a line for each stream.

@@ -18,7 +18,7 @@ mod spoilt;
 
 pub use analytics::{Asked, RogueAnalytics};
 pub use gateway::{RogueGateway, RogueKeys, RogueMeter};
-pub use holders::{Masked, StreamKeys};
+pub use holders::{Masked, StreamKeys, follow};
 pub use observed::{Observed, SeenReport, SumKey};
 pub use operator::RogueOperator;
 pub use outsider::Outsider;

@@ -46,6 +46,8 @@ pub struct Observed {
     pub masks: BTreeMap<(Digest, Step, HolderId, u16), AnswerBody>,
     /// The first report of each meter and window.
     pub reports: BTreeMap<(WindowStart, MeterId), SeenReport>,
+    /// Of those that were sealed again, the newest.
+    pub sealed_again: BTreeMap<(WindowStart, MeterId), SeenReport>,
     /// Who is in each sum.
     pub sums: BTreeMap<SumKey, ContributorSet>,
     /// What the operator last said of each sum.
@@ -153,12 +155,16 @@ impl Observed {
     fn note_report(&mut self, message: &Bytes) {
         if let Some((report, limbs)) = claimed::<Report>(message) {
             let key = (report.window, report.meter.clone());
-            let message = message.clone();
-            self.reports.entry(key).or_insert(SeenReport {
+            let seen = SeenReport {
                 report,
                 limbs,
-                message,
-            });
+                message: message.clone(),
+            };
+            let first = self.reports.entry(key.clone());
+            let first = first.or_insert_with(|| seen.clone());
+            if first.report.salt != seen.report.salt {
+                self.sealed_again.insert(key, seen);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use packed::{RING, noise};
 use service::Settings;
 use service::files::{self, SIGNING_KEY};
 use wire::{
-    AnswerBody, Ask, Digest, FeederId, Group, HolderId, Reason, RosterPage, SigningKey, Step,
+    AnswerBody, Ask, Digest, FeederId, Group, HolderId, Plan, Reason, RosterPage, SigningKey, Step,
     Terms, Topic,
 };
 
@@ -57,34 +57,48 @@ impl RogueOperator {
         })
     }
 
-    /// The readings in a single report, in Wh, if `streams` are all masks on it beside the operator's own.
+    /// The readings in reports of one feeder and window, added up, in Wh, if `streams` are all masks on them beside the operator's own.
     ///
     /// # Errors
-    /// The report is of no plan or roster that was seen.
+    /// There are none, or they are of no plan or roster that was seen.
     pub fn open(
         &self,
         seen: &Observed,
-        report: &SeenReport,
+        reports: &[&SeenReport],
         streams: &[u64],
     ) -> Result<Option<Vec<i64>>> {
-        let SeenReport { report, limbs, .. } = report;
-        let masked = Masked::of(seen, &report.meter, (report.window, report.salt))?;
-        let plan = masked.plan;
-        let setting = plan.feeder(&report.feeder, report.window);
+        let (plan, _) = seen.plan.as_ref().context("there is no plan")?;
+        let first = &reports.first().context("no reports")?.report;
+        let setting = plan.feeder(&first.feeder, first.window);
         let encoding = encoding(plan, setting.context("no such feeder")?)?;
-        let epoch = plan.epoch_for(report.window).context("no key epoch")?;
-        let sum = add(&encoding, [limbs.as_slice()])?;
-        let lifted = lift(encoding.profile, encoding.shape.coefficients(), &sum, 1)?;
+        let epoch = plan.epoch_for(first.window).context("no key epoch")?;
+        let count = u32::try_from(reports.len())?;
+        let sum = add(&encoding, reports.iter().map(|seen| seen.limbs.as_slice()))?;
+        let lifted = lift(encoding.profile, encoding.shape.coefficients(), &sum, count)?;
         let mut residues = self.secret.open(&lifted)?;
-        let own = masked.agree(&self.mask, epoch.mask_key, epoch.epoch.0)?;
-        own.subtract(&masked.label(), RING.modulus, &mut residues);
+        for SeenReport { report, .. } in reports {
+            let masked = Masked::of(seen, &report.meter, (report.window, report.salt))?;
+            let own = masked.agree(&self.mask, epoch.mask_key, epoch.epoch.0)?;
+            own.subtract(&masked.label(), RING.modulus, &mut residues);
+        }
         subtract(streams, &mut residues);
         let sigma = noise::sigma(encoding.profile, &self.secret.norms());
-        if !encoding.checks_pass(&residues, 1, sigma) {
+        if !encoding.checks_pass(&residues, count, sigma) {
             return Ok(None);
         }
-        let totals = encoding.decode(&residues, 1, sigma).ok();
+        let totals = encoding.decode(&residues, count, sigma).ok();
         Ok(totals.map(|totals| totals.energy_wh))
+    }
+
+    /// Publishes a plan, with the public keys of its epochs.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub async fn publish_plan(&self, (plan, limbs): &(Plan, Vec<u8>)) -> Result<()> {
+        let topic = self.outsider.topics.plan();
+        let deployment = &self.outsider.settings.deployment.id;
+        let (bytes, _) = wire::seal(plan, Some(limbs), deployment, &topic, &self.signing);
+        self.outsider.publish(&topic, bytes, true).await
     }
 
     /// Proposes a page of the roster to the holders, and publishes it whatever they say.

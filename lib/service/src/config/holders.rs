@@ -32,7 +32,7 @@ pub struct Holders {
 }
 
 /// `[holder]`: one holder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Holder {
     /// Its name, and a part of its MQTT client id.
@@ -47,6 +47,17 @@ pub struct Holder {
     /// How long after its end a window is answered for.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
+    /// The share of the sums consented to that are audited.
+    pub audit_share: f64,
+    /// How long an audit waits for what it demanded before it demands it again.
+    #[serde(with = "humantime_serde")]
+    pub audit_again: Duration,
+    /// How long an audit waits for another report.
+    #[serde(with = "humantime_serde")]
+    pub audit_wait: Duration,
+    /// How long before the newest window sums are kept for audits.
+    #[serde(with = "humantime_serde")]
+    pub keep_sums: Duration,
 }
 
 /// A holder and its key, as `NAME:KEY`.

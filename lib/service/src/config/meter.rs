@@ -124,6 +124,13 @@ pub struct Meter {
     pub keep_folded: Duration,
     /// Most bytes of such reports.
     pub keep_folded_bytes: u64,
+    /// How long a report is kept after its sum was released, for audits of holders; zero keeps none.
+    #[serde(with = "humantime_serde")]
+    pub keep_released: Duration,
+    /// Most bytes of such reports.
+    pub keep_released_bytes: u64,
+    /// Most reports that are shown to one holder in a minute.
+    pub audit_reports_per_minute: u32,
     /// Kinds of simulated customer.
     pub mix: Mix,
     /// The plain MQTT broker of live readings.

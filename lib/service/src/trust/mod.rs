@@ -2,7 +2,7 @@
 //!
 //! - [`PlanKeeper`] and [`RosterKeeper`] hold the newest of each. Both take the messages of their topics and say what an
 //!   accepted one changed, or why one was refused.
-//! - [`Members`]: the meters of a feeder by their number · [`signers`]: who countersigned a page of the roster
+//! - [`Members`]: the meters of a feeder by their number · [`countersigned`]: whether holders countersigned a page of the roster
 //! - `renewal`: until when the plan is valid · [`MinMeters`]: the minimum group, window by window
 //! - `waiting`: what is said while there is no plan · `advice`: what to do about a meter that is not enrolled
 //! - `pin`: which operator a process trusts.
@@ -23,7 +23,7 @@ mod waiting;
 
 pub use advice::advice;
 pub(crate) use cache::ASIDE;
-pub use countersigned::signers;
+pub use countersigned::countersigned;
 pub use error::{KeepError, Refused};
 pub use held::HeldPlan;
 pub use members::{Member, Members};

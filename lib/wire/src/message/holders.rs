@@ -5,10 +5,12 @@
 //! - `proposal`, `setup`: what holders exchange before there is an agreement
 //! - `ask`, `answer`: what the operator asks for and a holder gives · `consent`: that a sum may be opened
 //! - `countersignature`: that a page of the roster is right
+//! - `audit`: that a gateway is to show the reports behind a sum
 
 mod agreement;
 mod answer;
 mod ask;
+mod audit;
 mod consent;
 mod countersignature;
 mod noise;
@@ -20,6 +22,7 @@ pub(super) use agreement::read_signed;
 pub use agreement::{Acceptance, Agreement, AgreementError, Closing, MAX_AGREEMENT_LEN};
 pub use answer::{AnswerBody, HolderAnswer};
 pub use ask::{Ask, Group, MAX_GROUPS, Step};
+pub use audit::{AuditDemand, MAX_DEMANDED};
 pub use consent::Consent;
 pub use countersignature::Countersignature;
 pub use noise::NoiseTerms;

@@ -39,6 +39,11 @@ impl<M: Message> Detached<M> {
         self.0.claimed()
     }
 
+    /// The digest of its limbs, if it has some, as anybody may have written it.
+    pub fn claimed_limbs_digest(&self) -> Option<Digest> {
+        self.0.limbs_digest
+    }
+
     /// Checks that `key` signed the message for `topic` of `deployment`; returns it with the digest of its limbs, if it has some.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Subscription filters.
 
 use super::Topics;
-use crate::ids::{FeederId, GatewayId};
+use crate::ids::{FeederId, GatewayId, HolderId};
 use crate::shard::Shard;
 
 impl Topics {
@@ -19,6 +19,11 @@ impl Topics {
     pub fn holder_filters(&self) -> [String; 3] {
         ["answer", "consent", "countersignature"]
             .map(|rest| self.under(format_args!("holder/+/{rest}")))
+    }
+
+    /// `holder/{holder}/audit/+`
+    pub fn audited_reports_filter(&self, holder: &HolderId) -> String {
+        self.under(format_args!("holder/{holder}/audit/+"))
     }
 
     /// `gateway/{gateway}/roster/+`

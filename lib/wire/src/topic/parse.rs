@@ -35,6 +35,13 @@ impl Topics {
             ["holder", holder, "countersignature"] => Some(Topic::Countersignature {
                 holder: holder.try_into().ok()?,
             }),
+            ["holder", holder, "audit", gateway] => Some(Topic::AuditedReport {
+                holder: holder.try_into().ok()?,
+                gateway: gateway.try_into().ok()?,
+            }),
+            ["gateway", gateway, "audit"] => Some(Topic::AuditDemand {
+                gateway: gateway.try_into().ok()?,
+            }),
             ["shard", shard, "feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
                 shard: Shard::parse(shard)?,
                 feeder: feeder.try_into().ok()?,

@@ -47,6 +47,18 @@ fn the_texts_are_those_of_the_design() {
         (topics.of(&Topic::Question), "evaluator/question"),
         (topics.of(&Topic::Comparison), "evaluator/comparison"),
         (topics.of(&Topic::Bits), "evaluator/bits"),
+        (topics.audit_demand(&gateway), "gateway/g-1/audit"),
+        (
+            topics.of(&Topic::AuditedReport {
+                holder: "h-1".parse().unwrap(),
+                gateway: gateway.clone(),
+            }),
+            "holder/h-1/audit/g-1",
+        ),
+        (
+            topics.audited_reports_filter(&"h-1".parse().unwrap()),
+            "holder/h-1/audit/+",
+        ),
         (topics.bill(shard, &feeder), "shard/0/feeder/f-1/bill"),
         (topics.bill_filter(), "shard/+/feeder/+/bill"),
         (

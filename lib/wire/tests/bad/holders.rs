@@ -2,9 +2,9 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    Acceptance, Ask, Card, Closing, Consent, Countersignature, Deal, DealtKey, Group, HolderAnswer,
-    HolderSet, IdError, MaskKey, NoiseTerms, Plan, Proposal, RosterPage, Terms, WindowStart,
-    WireError as E,
+    Acceptance, Ask, AuditDemand, Card, Closing, Consent, Countersignature, Deal, DealtKey, Group,
+    HolderAnswer, HolderSet, IdError, MaskKey, NoiseTerms, Plan, Proposal, RosterPage, Terms,
+    WindowStart, WireError as E,
 };
 
 use crate::common::holders::{agreements, with_holders};
@@ -214,6 +214,21 @@ pub(crate) fn bad_holders() -> Vec<Bad> {
                 field: "consent.holder",
                 source: IdError::Empty,
             },
+        ),
+        message::<AuditDemand>(
+            "a demand of nothing",
+            E::Empty {
+                field: "audit_demand.meters",
+            },
+            |demand| demand.meters.clear(),
+        ),
+        message::<AuditDemand>(
+            "a meter that is demanded twice",
+            E::OutOfOrder {
+                field: "audit_demand.meters",
+                index: 1,
+            },
+            |demand| demand.meters[1] = demand.meters[0].clone(),
         ),
         field::<Countersignature>(
             "page 65,536",

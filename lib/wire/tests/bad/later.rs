@@ -45,6 +45,7 @@ pub(crate) fn earlier_versions() -> Vec<Bad> {
         of::<HolderAnswer>(),
         of::<Consent>(),
         of::<Countersignature>(),
+        of::<wire::AuditDemand>(),
         // As in format 1: two fields more, and another type where the salt is.
         payload::<Report>(
             "a report of format 1",

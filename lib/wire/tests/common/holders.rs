@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use wire::{
-    Acceptance, Agreement, AnswerBody, Ask, Card, Closing, Consent, Countersignature, Deal,
-    DealtKey, Digest, Group, HolderAnswer, HolderEntry, HolderSet, MaskKey, Message, NoiseTerms,
-    Plan, PrivacyUnit, Proposal, RosterPage, SigningKey, Step, Stream, Terms, Topic, WindowStart,
+    Acceptance, Agreement, AnswerBody, Ask, AuditDemand, Card, Closing, Consent, Countersignature,
+    Deal, DealtKey, Digest, Group, HolderAnswer, HolderEntry, HolderSet, MaskKey, Message,
+    NoiseTerms, Plan, PrivacyUnit, Proposal, RosterPage, SigningKey, Step, Stream, Terms, Topic,
+    UnixMillis, WindowStart,
 };
 
 use super::{Sample, deployment, digest, id, topics};
@@ -316,6 +317,7 @@ impl Sample for Countersignature {
             holder: id(NAMES[0]),
             terms: digest(0x71),
             page: 1,
+            version: 4,
             entries: RosterPage::sample().entries_digest(),
         }
     }
@@ -323,5 +325,22 @@ impl Sample for Countersignature {
     fn topic(&self) -> String {
         let holder = self.holder.clone();
         topics().of(&Topic::Countersignature { holder })
+    }
+}
+
+impl Sample for AuditDemand {
+    fn sample() -> Self {
+        Self {
+            holder: id(NAMES[0]),
+            terms: digest(0x71),
+            issued_at: UnixMillis(1_749_945_600_123),
+            feeder: id("feeder-1"),
+            window: LATER,
+            meters: vec![id("meter-1"), id("meter-2")],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().audit_demand(&id("gateway-1"))
     }
 }

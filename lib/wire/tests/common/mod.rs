@@ -629,5 +629,6 @@ macro_rules! for_every_published {
         $check::<wire::HolderAnswer>($($arg),*);
         $check::<wire::Consent>($($arg),*);
         $check::<wire::Countersignature>($($arg),*);
+        $check::<wire::AuditDemand>($($arg),*);
     };
 }

@@ -3,9 +3,9 @@
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    Acceptance, Agreement, AnswerBody, Ask, Card, Closing, Consent, Countersignature, Deal,
-    DealtKey, Group, HolderAnswer, HolderEntry, HolderId, HolderSet, MaskKey, NoiseTerms, Plan,
-    PrivacyUnit, Proposal, RosterPage, Step, Stream, Terms,
+    Acceptance, Agreement, AnswerBody, Ask, AuditDemand, Card, Closing, Consent, Countersignature,
+    Deal, DealtKey, Group, HolderAnswer, HolderEntry, HolderId, HolderSet, MaskKey, NoiseTerms,
+    Plan, PrivacyUnit, Proposal, RosterPage, Step, Stream, Terms,
 };
 
 use super::arbitrary::{digest, good_key, name, plan, reason, roster, window};
@@ -210,8 +210,18 @@ proptest! {
         round_trip(&Consent { holder, terms, subject, members })?;
     }
     #[test]
-    fn every_countersignature_survives(holder in name(), terms in digest(), page in any::<u16>(), entries in digest()) {
-        round_trip(&Countersignature { holder, terms, page, entries })?;
+    fn every_countersignature_survives(holder in name(), terms in digest(), page in any::<u16>(), version in any::<u64>(), entries in digest()) {
+        round_trip(&Countersignature { holder, terms, page, version, entries })?;
+    }
+
+    #[test]
+    fn every_demand_for_reports_survives(
+        names in (name(), name()), terms in digest(), issued_at in 0..=wire::MAX_UNIX_SECONDS, window in window(),
+        meters in btree_set(name(), 1..=9),
+    ) {
+        let (holder, feeder) = names;
+        let (issued_at, meters) = (wire::UnixMillis(issued_at), meters.into_iter().collect());
+        round_trip(&AuditDemand { holder, terms, issued_at, feeder, window, meters })?;
     }
 
     #[test]

@@ -210,23 +210,41 @@ fn a_migration_that_is_cut_short_at_any_step_leaves_the_old_journal_or_the_new_o
 
 #[test]
 fn a_journal_that_knew_of_no_live_readings_holds_what_it_held() {
+    let of_4 = |op: &Op| !matches!(op, Op::Live(_) | Op::LiveForgotten(_) | Op::Released(..));
+    holds_what_it_held("cipherwatt-outbox-4", of_4, |change| {
+        change.delete_table(tables::LIVE).unwrap();
+        change.delete_table(tables::RELEASED).unwrap();
+    });
+}
+
+#[test]
+fn a_journal_that_kept_nothing_of_released_sums_holds_what_it_held() {
+    let of_5 = |op: &Op| !matches!(op, Op::Released(..));
+    holds_what_it_held("cipherwatt-outbox-5", of_5, |change| {
+        change.delete_table(tables::RELEASED).unwrap();
+    });
+}
+
+fn holds_what_it_held(
+    earlier: &str,
+    of_it: impl Fn(&Op) -> bool,
+    without: impl FnOnce(&redb::WriteTransaction),
+) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
     let mut model = Model::default();
     let (mut journal, _) = Journal::open(folder.path()).unwrap();
-    let of_4 = |op: &Op| !matches!(op, Op::Live(_) | Op::LiveForgotten(_));
     for mut group in script() {
-        group.retain(of_4);
+        group.retain(&of_it);
         journal.commit(&group).unwrap();
         model.apply(&group);
     }
     drop(journal);
     let database = redb::Database::open(&path).unwrap();
     let change = database.begin_write().unwrap();
-    change.delete_table(tables::LIVE).unwrap();
+    without(&change);
     let mut meta = change.open_table(tables::META).unwrap();
-    meta.insert("format", b"cipherwatt-outbox-4".as_slice())
-        .unwrap();
+    meta.insert("format", earlier.as_bytes()).unwrap();
     drop(meta);
     change.commit().unwrap();
     drop(database);
@@ -240,7 +258,7 @@ fn a_journal_that_knew_of_no_live_readings_holds_what_it_held() {
 /// As the next version's may be.
 #[test]
 fn a_journal_of_a_later_format_is_refused_and_left_alone() {
-    let later = "cipherwatt-outbox-6";
+    let later = "cipherwatt-outbox-7";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
     drop(Journal::open(folder.path()).unwrap());

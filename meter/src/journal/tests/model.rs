@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use packed::layout::Entered;
-use wire::{Digest, Grid, MeterId, Part, UnixMillis, WindowStart};
+use wire::{Digest, Grid, HolderId, MeterId, Part, UnixMillis, WindowStart};
 
 use crate::batch::{Batch, Filling, Interval, Taken};
-use crate::journal::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport, Spans};
+use crate::journal::{
+    Held, Kept, MeterRecord, Op, Place, Progress, Read, Released, Shown, Spans, rows,
+};
 use crate::outbox::Sealed;
 use crate::quantum::Scale;
 use readings::{FeedChange, Kept as LiveReading, KeptKind, MicroWattHours};
@@ -21,15 +23,16 @@ pub(super) struct Model {
     batches: BTreeMap<Place, Batch>,
     sealed: BTreeMap<Place, (Batch, Sealed)>,
     kept: BTreeMap<Place, Kept>,
+    released: BTreeMap<Place, UnixMillis>,
     live: BTreeMap<(u64, MeterId, KeptKind), LiveReading>,
     settled: BTreeSet<i64>,
     accepted: BTreeSet<i64>,
 }
 
 impl Model {
-    /// Returns the reports that are wanted.
-    pub(super) fn apply(&mut self, ops: &[Op]) -> Vec<SealedReport> {
-        let mut wanted = Vec::new();
+    /// Returns the reports that are asked for.
+    pub(super) fn apply(&mut self, ops: &[Op]) -> Read {
+        let mut read = Read::default();
         for op in ops {
             match op.clone() {
                 Op::Begin { progress, fleet } => {
@@ -69,20 +72,40 @@ impl Model {
                 Op::Wanted(place) => {
                     self.kept.remove(&place);
                     let (batch, sealed) = self.sealed[&place].clone();
-                    wanted.push((place, batch, sealed));
+                    read.wanted.push((place, batch, sealed));
                 }
+                Op::Released(place, at) => self.release(place, at),
+                Op::Shown(place, holder) => read.shown.extend(self.shown(place, holder)),
                 Op::Live(changes) => changes
                     .into_iter()
                     .for_each(|change| self.change_live(change)),
                 Op::LiveForgotten(before) => self.live.retain(|(at, ..), _| *at >= before),
-                Op::Settled(place) => {
-                    self.kept.remove(&place);
-                    let (batch, _) = self.sealed.remove(&place).unwrap();
-                    self.settled.extend(entered(&batch));
-                }
+                Op::Settled(place) => self.settle(&place),
             }
         }
-        wanted
+        read
+    }
+
+    fn release(&mut self, place: Place, at: UnixMillis) {
+        self.kept.remove(&place);
+        self.settled.extend(entered(&self.sealed[&place].0));
+        self.released.insert(place, at);
+    }
+
+    fn settle(&mut self, place: &Place) {
+        self.kept.remove(place);
+        self.released.remove(place);
+        let (batch, _) = self.sealed.remove(place).unwrap();
+        self.settled.extend(entered(&batch));
+    }
+
+    fn shown(&self, place: Place, holder: HolderId) -> Option<Shown> {
+        let (_, sealed) = self.sealed.get(&place)?;
+        Some(Shown {
+            holder,
+            payload: sealed.payload.clone(),
+            place,
+        })
     }
 
     fn enter_again(&mut self, place: Place, batch: Batch, record: MeterRecord) {
@@ -107,13 +130,24 @@ impl Model {
     pub(super) fn held(&self) -> Held {
         let batches = self.batches.clone().into_iter().collect();
         let sealed = self.sealed.clone().into_iter();
-        let waiting = sealed.filter(|(place, _)| !self.kept.contains_key(place));
+        let is_waiting =
+            |place: &Place| !self.kept.contains_key(place) && !self.released.contains_key(place);
+        let waiting = sealed.filter(|(place, _)| is_waiting(place));
+        let released = self.released.iter().map(|(place, at)| {
+            let (batch, sealed) = &self.sealed[place];
+            Released {
+                place: place.clone(),
+                at: *at,
+                bytes: rows::write_sealed(batch, sealed).len() as u64,
+            }
+        });
         Held {
             batches,
             sealed: waiting
                 .map(|(place, (batch, sealed))| (place, batch, sealed))
                 .collect(),
             kept: self.kept.clone().into_iter().collect(),
+            released: released.collect(),
             live: self.live.values().cloned().collect(),
             ..self.held.clone()
         }
@@ -272,7 +306,12 @@ impl ScriptedRun {
                 Op::Settled(first),
             ],
             vec![self.fold(&third, 0), Op::Wanted(third.clone())],
-            vec![self.fold(&third, 1)],
+            vec![
+                self.fold(&third, 1),
+                Op::Released(third.clone(), UnixMillis(window.0)),
+                Op::Shown(third, "holder-1".parse().unwrap()),
+                Op::Shown(place(window, 9), "holder-1".parse().unwrap()),
+            ],
         ]
     }
 

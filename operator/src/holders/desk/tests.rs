@@ -312,3 +312,98 @@ fn a_sum_that_too_many_refuse_comes_back_refused_if_the_budget_is_spent() {
         assert_eq!(refused, is_final.then_some(Some(Reason::BudgetSpent)));
     }
 }
+
+fn masks() -> Option<crate::holders::masks::HolderMasks> {
+    Some(crate::holders::masks::HolderMasks {
+        checks: vec![0; 2].into(),
+        payload: None,
+        consented: Vec::new(),
+        since: Instant::now(),
+        refused: None,
+    })
+}
+
+/// A sum of these meters in a window.
+fn sum_of(window: u64, numbers: std::ops::Range<u32>) -> Bytes {
+    let set = wire::ContributorSet::from_numbers(numbers.clone()).unwrap();
+    let sum = wire::Sum {
+        analytics: "analytics-1".parse().unwrap(),
+        plan_version: wire::PlanVersion(1),
+        epoch: wire::KeyEpoch(1),
+        feeder: "feeder-1".parse().unwrap(),
+        window: wire::WindowStart(window),
+        part: wire::Part(0),
+        rest: None,
+        replaces: None,
+        salts: numbers
+            .map(|number| wire::Salt(u64::from(number).to_be_bytes()))
+            .collect(),
+        set,
+        oldest_sealed_at: wire::UnixMillis(1),
+        newest_sealed_at: wire::UnixMillis(1),
+        contributors_digest: Digest([3; 32]),
+    };
+    let limbs = Some(Digest([5; 32]));
+    let (signed, _) = wire::sign(&sum, limbs, &deployment(), "a topic", &signing(9));
+    signed.into()
+}
+
+/// Else each could get two consents of four where three are needed, and the window would have no total ever.
+#[test]
+fn of_two_sums_with_a_meter_in_common_holders_are_asked_for_consents_to_one_at_a_time() {
+    let mut scene = Scene::new(3, 4);
+    let ask = |scene: &mut Scene, window, numbers, masks| {
+        let needed = Needed {
+            sum: sum_of(window, numbers),
+            ..scene.needed(masks)
+        };
+        scene.desk.ask(needed, scene.now);
+        scene.desk.take_questions().len()
+    };
+    assert_eq!(ask(&mut scene, 0, 0..4, masks()), 1);
+    assert_eq!(ask(&mut scene, 0, 3..6, masks()), 0, "a meter in common");
+    assert_eq!(ask(&mut scene, 0, 3..6, None), 1, "its checks");
+    assert_eq!(ask(&mut scene, 0, 4..6, masks()), 1, "none in common");
+    assert_eq!(ask(&mut scene, 3_600, 0..4, masks()), 1, "another window");
+    // The first one is refused for good: now the other has its turn.
+    let refused = sum_of(0, 0..4);
+    let refused = Ask {
+        step: Step::Consent,
+        feeder: "feeder-1".parse().unwrap(),
+        sum: refused,
+        groups: Vec::new(),
+        consents: Vec::new(),
+    };
+    for place in 0..2 {
+        let no = AnswerBody::Refused(Reason::ConsentedOtherwise);
+        scene.says(place, &refused, no);
+    }
+    assert_eq!(ask(&mut scene, 0, 2..4, masks()), 1);
+}
+
+#[tokio::test]
+async fn a_holder_that_lied_only_when_it_was_first_asked_is_named_by_what_it_signed() {
+    let mut scene = Scene::new(3, 4);
+    scene.desk.ask(scene.needed(None), scene.now);
+    let ask = scene.question();
+    let liar = usize::from(ask.groups[0].holder);
+    scene.answer(&ask, Some((liar, 7)), None);
+    let again = scene.question();
+    scene.answer(&again, None, None);
+    assert!(scene.desk.has_ready());
+    let kept = async {
+        loop {
+            let mut files = std::fs::read_dir(&scene.desk.evidence)
+                .into_iter()
+                .flatten();
+            if let Some(Ok(file)) = files.next() {
+                return std::fs::read(file.path()).unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let kept = tokio::time::timeout(Duration::from_secs(60), kept).await;
+    let kept: serde_json::Value = serde_json::from_slice(&kept.unwrap()).unwrap();
+    let signed = kept["answers"].as_array().unwrap().len();
+    assert_eq!(signed, ask.groups.len() + again.groups.len());
+}

@@ -83,8 +83,16 @@ impl Gathering {
             .map(|(group, words)| (*group, words.to_vec()))
             .collect();
         let judged = dispute::judge(&self.terms, &answers);
+        let first = self.first.iter();
+        let lied = dispute::lied(
+            first.map(|(group, (words, _))| (group, words)),
+            &judged.streams,
+        );
         match judged.words {
-            Some(words) => Progress::Masks(words, judged.suspects),
+            Some(words) => {
+                let suspects = judged.suspects.iter().chain(lied.iter());
+                Progress::Masks(words, HolderSet::of(suspects))
+            }
             None => Progress::Stuck(judged.suspects),
         }
     }

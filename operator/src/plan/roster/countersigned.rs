@@ -1,7 +1,7 @@
 //! Countersignatures of holders under the pages.
 
 use bytes::Bytes;
-use service::trust::signers;
+use service::trust::countersigned;
 use wire::{Countersignature, Terms, Topic};
 
 use super::{Page, RosterBook};
@@ -16,8 +16,8 @@ impl RosterBook {
         let is_agreed = |page: &mut Page| {
             let message = &page.message;
             if page.agreed != Some(digest) && message.countersignatures.len() >= enough {
-                let signers = signers(message, message.entries_digest(), terms, place);
-                page.agreed = (signers.len() >= enough).then_some(digest);
+                let version = countersigned(message, message.entries_digest(), terms, place);
+                page.agreed = (version == Some(page.changed)).then_some(digest);
             }
             page.agreed == Some(digest)
         };
@@ -29,12 +29,9 @@ impl RosterBook {
 
     /// A page as it is proposed to the holders, signed: its topic and bytes.
     pub(crate) fn proposed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
-        let (version, pages) = (self.version, self.page_count());
-        let message = &mut self.pages.get_mut(usize::from(page))?.message;
-        (message.version, message.pages) = (version, pages);
+        let changed = self.pages.get(usize::from(page))?.changed;
         let topic = self.topics.of(&Topic::ProposedRoster { page });
-        let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, keyring.signing());
-        Some((topic, bytes.into()))
+        self.sealed_for(page, (topic, changed), keyring)
     }
 
     /// Keeps a countersignature with its page; `false` if it is of something else than the page has. Those of a holder's earlier
@@ -43,7 +40,7 @@ impl RosterBook {
         let Some(page) = self.pages.get_mut(usize::from(message.page)) else {
             return false;
         };
-        if page.message.entries_digest() != message.entries {
+        if (page.changed, page.message.entries_digest()) != (message.version, message.entries) {
             return false;
         }
         let kept = &mut page.message.countersignatures;

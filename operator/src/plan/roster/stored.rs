@@ -31,6 +31,7 @@ impl RosterBook {
             deployment,
             topics,
             version: 0,
+            has_changed: false,
             pages: Vec::new(),
             places: HashMap::new(),
             own: OwnRosters::default(),
@@ -93,6 +94,7 @@ impl RosterBook {
             self.places.insert(entry.meter.clone(), (page, position));
         }
         self.pages.push(Page {
+            changed: message.version,
             message,
             unsaved: false,
             agreed: None,
@@ -111,10 +113,19 @@ impl RosterBook {
 
     /// The topic of a page and the page with the roster's version, signed. The same roster gives the same bytes.
     pub(crate) fn sealed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
+        self.sealed_for(page, (self.topics.roster(page), self.version), keyring)
+    }
+
+    /// A page for this topic with this version, signed: its topic and bytes.
+    pub(super) fn sealed_for(
+        &mut self,
+        page: u16,
+        (topic, version): (String, u64),
+        keyring: &Keyring,
+    ) -> Option<(String, Bytes)> {
         let pages = self.page_count();
         let message = &mut self.pages.get_mut(usize::from(page))?.message;
-        (message.version, message.pages) = (self.version, pages);
-        let topic = self.topics.roster(page);
+        (message.version, message.pages) = (version, pages);
         let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, keyring.signing());
         Some((topic, bytes.into()))
     }
@@ -125,11 +136,16 @@ impl RosterBook {
     /// A page cannot be written; it stays unsaved.
     pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), RosterError> {
         for page in self.unsaved() {
-            if let Some((_, bytes)) = self.sealed(page, keyring) {
+            let place = (
+                self.topics.roster(page),
+                self.pages[usize::from(page)].changed,
+            );
+            if let Some((_, bytes)) = self.sealed_for(page, place, keyring) {
                 disk::replace(&self.path(page), &bytes)?;
                 self.pages[usize::from(page)].unsaved = false;
             }
         }
+        self.has_changed = false;
         Ok(())
     }
 }

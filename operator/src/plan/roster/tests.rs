@@ -282,6 +282,7 @@ fn a_page_lacks_countersignatures_until_enough_of_these_terms_and_again_when_it_
             holder: holder.clone(),
             terms: terms.digest(),
             page: 0,
+            version: book.pages[0].changed,
             entries: book.pages[0].message.entries_digest(),
         };
         let topic = book.topics.of(&wire::Topic::Countersignature {
@@ -317,4 +318,34 @@ fn a_page_lacks_countersignatures_until_enough_of_these_terms_and_again_when_it_
     assert!(book.lacking(&terms).is_empty());
     book.add(entry(2));
     assert_eq!(book.lacking(&terms), [0]);
+}
+
+/// Holders sign a version of a page once: what changes after that is another version, saved or not.
+#[test]
+fn a_change_after_a_countersignature_is_proposed_with_a_version_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path()).unwrap();
+    let terms = terms(2, 2, 3);
+    let proposed = |book: &mut RosterBook, page: u16| {
+        let (_, bytes) = book.proposed(page, &keyring).unwrap();
+        let page = wire::decode::<RosterPage>(&bytes, bytes.len()).unwrap();
+        page.claimed().version
+    };
+    book.add(entry(1));
+    book.save(&keyring).unwrap();
+    assert_eq!(proposed(&mut book, 0), 1);
+    let message = wire::Countersignature {
+        holder: terms.holders[0].id.clone(),
+        terms: terms.digest(),
+        page: 0,
+        version: 1,
+        entries: book.pages[0].message.entries_digest(),
+    };
+    assert!(book.countersign(&message, vec![1].into()));
+    book.add(entry(2));
+    assert_eq!(proposed(&mut book, 0), 2);
+    assert!(!book.countersign(&message, vec![1].into()), "of before");
+    book.save(&keyring).unwrap();
+    let (mut book, _) = open(dir.path()).unwrap();
+    assert_eq!(proposed(&mut book, 0), 2);
 }

@@ -35,6 +35,8 @@ pub(super) fn holders(settings: &Settings) -> Check {
     )?;
     positive("holders.ask_again", holders.ask_again)?;
     range("holders.max_waiting", holders.max_waiting, 1, 1_000_000)?;
+    let shown = settings.meter.audit_reports_per_minute;
+    range("meter.audit_reports_per_minute", shown, 1, 1_000_000)?;
     let holder = &settings.holder;
     range(
         "holder.min_meters_floor",
@@ -42,5 +44,11 @@ pub(super) fn holders(settings: &Settings) -> Check {
         1,
         u32::MAX as usize,
     )?;
-    positive("holder.keep", holder.keep)
+    positive("holder.keep", holder.keep)?;
+    let share = holder.audit_share;
+    require("holder.audit_share", (0.0..=1.0).contains(&share), || {
+        "expected a share from 0, which is none, to 1, which is all".to_owned()
+    })?;
+    positive("holder.audit_again", holder.audit_again)?;
+    positive("holder.audit_wait", holder.audit_wait)
 }

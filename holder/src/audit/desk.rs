@@ -1,0 +1,282 @@
+//! All audits that are under way, as the loop of the holder sees them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use packed::Profile;
+use service::trust::HeldPlan;
+use service::{Chain, Settings};
+use tokio::time::Instant;
+use wire::{
+    AuditDemand, Digest, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis,
+    WindowStart,
+};
+
+use super::check::{Audit, Place};
+use super::records::{self, Named, Outcome, Record, VERSION, Verdict};
+use crate::answers::{Answers, Outgoing};
+use crate::ledger::{KeptSum, LedgerError, SumKey};
+use crate::metrics;
+use crate::roster::OwnRoster;
+
+/// The most audits at a time: each awaits so many reports at most as `check` demands at once.
+const MAX_RUNNING: usize = 32;
+
+/// The audits of a holder.
+#[derive(Debug)]
+pub(crate) struct Audits {
+    pub(super) folder: PathBuf,
+    /// How long what was demanded may take, before it is demanded again.
+    again: Duration,
+    /// How long an audit waits for another report.
+    wait: Duration,
+    running: Vec<Audit>,
+    pub(super) queue: VecDeque<KeptSum>,
+    /// When the last demand was issued: each is later than the one before.
+    issued_at: UnixMillis,
+}
+
+impl Audits {
+    /// Goes on with what an earlier process was to audit.
+    pub(crate) fn open(
+        settings: &Settings,
+        holder: &Path,
+        answers: &Answers,
+    ) -> Result<Self, LedgerError> {
+        Ok(Self {
+            folder: records::folder_in(holder),
+            again: settings.holder.audit_again,
+            wait: settings.holder.audit_wait,
+            running: Vec::new(),
+            queue: answers.ledger.to_audit()?.into(),
+            issued_at: UnixMillis(0),
+        })
+    }
+
+    /// Begins what is drawn or demanded, ends what is over, and returns the demands to publish.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or written.
+    pub(crate) fn tick(
+        &mut self,
+        answers: &mut Answers,
+        now: Instant,
+    ) -> Result<Vec<Outgoing>, LedgerError> {
+        self.queue.extend(answers.to_audit.drain(..));
+        self.take_wanted(answers)?;
+        let Some(held) = answers.held.clone() else {
+            return Ok(Vec::new());
+        };
+        while self.running.len() < MAX_RUNNING
+            && let Some(kept) = self.queue.pop_front()
+        {
+            self.begin(kept, &held, (answers, now))?;
+        }
+        let (again, mut due) = (self.again, Vec::new());
+        for audit in &mut self.running {
+            let places = audit.due(again, now);
+            due.extend(demands(audit, &places, &answers.roster));
+        }
+        let sealed = due
+            .into_iter()
+            .map(|demand| self.sealed(demand, &held, answers));
+        let sealed = sealed.flatten().collect();
+        self.end(answers, now)?;
+        metrics::audits(self.running.len() + self.queue.len());
+        Ok(sealed)
+    }
+
+    fn begin(
+        &mut self,
+        kept: KeptSum,
+        held: &HeldPlan,
+        (answers, now): (&mut Answers, Instant),
+    ) -> Result<(), LedgerError> {
+        let key = kept.key.clone();
+        if self.running.iter().any(|audit| audit.kept.key == key) {
+            return Ok(());
+        }
+        let coefficients = held.shape.coefficients();
+        let begun =
+            profile(&key, held).and_then(|profile| Audit::new(kept, (profile, coefficients), now));
+        match begun {
+            Ok(audit) => {
+                self.record(&audit, None, answers.clock.now());
+                self.running.push(audit);
+            }
+            Err(reason) => {
+                tracing::error!(%reason, feeder = %key.feeder, window = %key.window, "a sum cannot be audited");
+                answers.ledger.audit(&key, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes an audit down; what it came to is on disk before the ledger says that it is done.
+    fn record(&self, audit: &Audit, verdict: Option<Verdict>, now: UnixMillis) {
+        let sum = &audit.sum;
+        let record = Record {
+            version: VERSION,
+            feeder: sum.feeder.clone(),
+            window: sum.window,
+            part: sum.part,
+            area: sum.rest.as_ref().map(|rest| rest.area.clone()),
+            analytics: sum.analytics.clone(),
+            subject: Digest::of(&audit.kept.signed),
+            contributors: sum.contributors(),
+            written_at: now,
+            verdict,
+        };
+        let path = records::path_of(&self.folder, &records::name_of(&audit.kept.key));
+        let written = records::write(&path, &record).and_then(|()| records::trim(&self.folder));
+        if let Err(error) = written {
+            tracing::error!(error = %Chain(&error), path = %path.display(), "an audit cannot be written down");
+        }
+    }
+
+    /// Ends the audits whose reports have all come, and those that have waited long enough.
+    fn end(&mut self, answers: &mut Answers, now: Instant) -> Result<(), LedgerError> {
+        let mut going_on = Vec::new();
+        for audit in std::mem::take(&mut self.running) {
+            let is_over = now - audit.since >= self.wait;
+            let Some(outcome) = audit.outcome(is_over) else {
+                going_on.push(audit);
+                continue;
+            };
+            let verdict = audit.verdict(outcome, |place| named(&audit, place, &answers.roster));
+            say(&audit, &verdict);
+            self.record(&audit, Some(verdict), answers.clock.now());
+            answers.ledger.audit(&audit.kept.key, true)?;
+            metrics::audited(outcome);
+        }
+        self.running = going_on;
+        Ok(())
+    }
+
+    /// Takes a report that a gateway shows.
+    ///
+    /// # Errors
+    /// It is none that an audit awaits.
+    pub(crate) fn take(
+        &mut self,
+        payload: &Bytes,
+        (answers, limit): (&Answers, usize),
+        now: Instant,
+    ) -> Result<(), Reason> {
+        let unverified =
+            wire::decode_shared::<Report>(payload, limit).map_err(|error| error.reason())?;
+        let claimed = unverified.claimed();
+        let (feeder, number) = answers.roster.place(&claimed.meter)?;
+        if *feeder != claimed.feeder {
+            return Err(Reason::WrongFeeder);
+        }
+        let held = answers.held.as_ref().ok_or(Reason::NotReady)?;
+        let mut running = self.running.iter_mut();
+        let awaited = running.find_map(|audit| Some((audit.place(claimed, number)?, audit)));
+        let (place, audit) = awaited.ok_or(Reason::Conflict)?;
+        let member = answers.roster.members(feeder)?.get(number);
+        let key = member.ok_or(Reason::UnknownMeter)?.key;
+        let shard = held.plan.shard(feeder);
+        let topic = answers.topics.report(shard, feeder, &claimed.meter);
+        let opened = unverified.verify(&answers.deployment, &topic, &key);
+        let opened = opened.map_err(|error| error.reason())?;
+        audit.take(place, (&opened.message, &opened.limbs), now);
+        metrics::audited_report();
+        Ok(())
+    }
+
+    /// A demand, signed for its gateway.
+    fn sealed(&mut self, demand: Demand, held: &HeldPlan, answers: &Answers) -> Option<Outgoing> {
+        let terms = held.plan.terms_for(demand.window)?.digest();
+        let next = UnixMillis(self.issued_at.0 + 1);
+        self.issued_at = answers.clock.now().max(next);
+        let message = AuditDemand {
+            holder: answers.id.clone(),
+            terms,
+            issued_at: self.issued_at,
+            feeder: demand.feeder,
+            window: demand.window,
+            meters: demand.meters,
+        };
+        let topic = answers.topics.of(&Topic::AuditDemand {
+            gateway: demand.gateway,
+        });
+        Some(answers.signed(&message, topic))
+    }
+}
+
+/// What one gateway is asked for.
+struct Demand {
+    gateway: GatewayId,
+    feeder: FeederId,
+    window: WindowStart,
+    meters: Vec<MeterId>,
+}
+
+/// The reports of these meters, gateway by gateway and feeder by feeder.
+fn demands(audit: &Audit, places: &[Place], roster: &OwnRoster) -> Vec<Demand> {
+    let mut of_gateway: BTreeMap<(GatewayId, usize), Vec<MeterId>> = BTreeMap::new();
+    for place in places {
+        let Some(Named { meter, gateway }) = named(audit, place, roster) else {
+            continue;
+        };
+        of_gateway
+            .entry((gateway, place.0))
+            .or_default()
+            .push(meter);
+    }
+    let demand = |((gateway, share), mut meters): ((GatewayId, usize), Vec<MeterId>)| {
+        meters.sort_unstable();
+        Demand {
+            gateway,
+            feeder: audit.feeder(share).clone(),
+            window: audit.sum.window,
+            meters,
+        }
+    };
+    of_gateway.into_iter().map(demand).collect()
+}
+
+/// The parameters that the reports of a sum are packed with.
+fn profile(key: &SumKey, held: &HeldPlan) -> Result<&'static Profile, Reason> {
+    let setting = held.plan.feeder(&key.feeder, key.window);
+    let setting = setting.ok_or(Reason::UnknownFeeder)?;
+    Profile::by_name(setting.profile.as_str()).map_err(|_| Reason::NotReady)
+}
+
+fn say(audit: &Audit, verdict: &Verdict) {
+    let sum = &audit.sum;
+    let list = |named: &[Named]| {
+        let all = named
+            .iter()
+            .map(|one| format!("{} of {}", one.meter, one.gateway));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    match verdict.outcome {
+        Outcome::Right => tracing::info!(
+            feeder = %sum.feeder, window = %sum.window, part = sum.part.0, reports = sum.contributors(),
+            "audited: the reports that its meters signed add up to the sum"
+        ),
+        Outcome::Wrong => tracing::error!(
+            feeder = %sum.feeder, window = %sum.window, part = sum.part.0, analytics = %sum.analytics,
+            differs = verdict.differs, other = list(&verdict.other), unusable = list(&verdict.unusable),
+            "audited: the sum that this analytics service signed is not of the reports that its meters signed"
+        ),
+        Outcome::Incomplete => tracing::warn!(
+            feeder = %sum.feeder, window = %sum.window, part = sum.part.0, missing = list(&verdict.missing),
+            "an audit is incomplete: these meters' reports were not shown"
+        ),
+    }
+}
+
+/// Who is at a place of a sum: nothing is consented to with a meter that is not in the roster, and none ever leaves that.
+fn named(audit: &Audit, (share, number): &Place, roster: &OwnRoster) -> Option<Named> {
+    let members = roster.members(audit.feeder(*share)).ok()?;
+    let member = members.get(*number)?;
+    Some(Named {
+        meter: member.meter.clone(),
+        gateway: member.gateway.clone(),
+    })
+}

@@ -1,0 +1,153 @@
+//! What became of audits, and what a person demands: small files of JSON in the holder's folder, under `audits`.
+//!
+//! - `WINDOW-FEEDER-CONTENT.json`: an audit, from its beginning on
+//! - `wanted/ID.json`: what a person demands, until the running holder has taken it · `taken/ID.json`: the audits that it began for that
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use service::files::{self, PRIVATE, private_folder};
+use wire::{
+    AnalyticsId, AreaId, Digest, FeederId, GatewayId, MeterId, Part, UnixMillis, WindowStart,
+};
+
+use crate::ledger::SumKey;
+
+/// The most audits that are remembered; the oldest windows' go first.
+const MAX_RECORDS: usize = 1_000;
+
+/// The version of a record.
+pub(super) const VERSION: u8 = 1;
+
+/// What an audit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// The reports that the meters signed add up to the sum.
+    Right,
+    /// They do not, or one of them is not in the sum.
+    Wrong,
+    /// Some did not come.
+    Incomplete,
+}
+
+impl Outcome {
+    /// Its name, as a label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Wrong => "wrong",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// A meter, and who it is behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) meter: MeterId,
+    pub(crate) gateway: GatewayId,
+}
+
+/// What an audit came to, and because of whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    /// All reports came, and add up to something else than analytics signed.
+    pub(crate) differs: bool,
+    /// Whose reports did not come.
+    pub(crate) missing: Vec<Named>,
+    /// Who signed a report that is not the one in the sum.
+    pub(crate) other: Vec<Named>,
+    /// Whose report no sum can have.
+    pub(crate) unusable: Vec<Named>,
+}
+
+/// One audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(super) version: u8,
+    pub(crate) feeder: FeederId,
+    pub(crate) window: WindowStart,
+    pub(crate) part: Part,
+    /// Where it is the rest of an area.
+    pub(crate) area: Option<AreaId>,
+    pub(crate) analytics: AnalyticsId,
+    /// SHA-256 of what analytics signed.
+    pub(crate) subject: Digest,
+    pub(crate) contributors: u32,
+    /// When this was written.
+    pub(crate) written_at: UnixMillis,
+    /// None while it is under way.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// What a person demands: a window of a feeder, or any.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) of: Option<(FeederId, WindowStart)>,
+}
+
+/// The folder of a holder's audits.
+pub(super) fn folder_in(holder: &Path) -> PathBuf {
+    holder.join("audits")
+}
+
+/// The name of an audit, in the order of windows.
+pub(super) fn name_of(key: &SumKey) -> String {
+    let content = key.content.to_string();
+    format!("{:012}-{}-{}", key.window.0, key.feeder, &content[..16])
+}
+
+pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.json"))
+}
+
+/// Writes a value down; it is on disk when this returns.
+pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        private_folder(folder)?;
+    }
+    files::write_atomic(path, &serde_json::to_vec(value)?, PRIVATE)
+}
+
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+/// The names of the files of JSON in a folder, ascending; none where there is no folder.
+pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+        names.extend(name.map(str::to_owned));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Drops the oldest records beyond what is remembered.
+pub(super) fn trim(folder: &Path) -> io::Result<()> {
+    let names = names(folder)?;
+    let surplus = names.len().saturating_sub(MAX_RECORDS);
+    let mut surplus = names[..surplus].iter();
+    surplus.try_for_each(|name| fs::remove_file(path_of(folder, name)))
+}
+
+/// All audits that are remembered of the holder whose folder this is, by window.
+pub(crate) fn read_all(holder: &Path) -> io::Result<Vec<Record>> {
+    let folder = folder_in(holder);
+    let names = names(&folder)?;
+    names
+        .iter()
+        .map(|name| read(&path_of(&folder, name)))
+        .collect()
+}
