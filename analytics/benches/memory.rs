@@ -60,6 +60,7 @@ struct World {
     plan: Plan,
     roster: Roster,
     pool: Vec<(Vec<u8>, Digest)>,
+    verifier: Verifier,
 }
 
 fn key(meter: u64) -> SigningKey {
@@ -209,6 +210,7 @@ impl World {
             plan: plan(&settings, options),
             roster: Roster::from_pages((0..pages).map(page)).expect("a roster"),
             pool: pool.collect(),
+            verifier: Verifier::new(0, settings.analytics.known_keys),
             settings,
         }
     }
@@ -278,7 +280,7 @@ impl World {
         let lot: Vec<_> = meters
             .map(|meter| self.report(options, meter, window))
             .collect();
-        let verdicts = Verifier::new(0, 0).verify(&admission, &lot);
+        let verdicts = self.verifier.verify(&admission, &lot);
         assert!(verdicts.iter().all(Result::is_ok));
         drop(lot);
         engine.fold(verdicts, 0).expect("a store that can be read");

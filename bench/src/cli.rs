@@ -29,13 +29,11 @@ use crate::{attack, budget, capacity, compare, fixed, load, page, peers, report,
     after_help = "Examples:
   bench demo
   bench demo --live
-  bench demo --meters 1000 --feeders 10
   bench demo --replay my.csv --output json
   bench run --duration 120s --meters 500
   bench load --rate 1112 --duration 60s
   bench chaos --kills 50 --seed 1
   bench attack --short
-  bench --sweep meters
   bench --sweep meters,batch --quick
   bench --sweep interval --values 1s,5s,10s --repeats 5
   bench --peers

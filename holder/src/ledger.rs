@@ -238,7 +238,7 @@ impl Ledger {
                     bounds.insert(FIRST, first)?;
                     table.retain_in(..(first, "", &[0; 32]), |_, _| false)?;
                     if let Some(charge) = &entered.charge {
-                        Self::forget_given(&changes, first.min(charge.period.start))?;
+                        Self::forget_given(&changes, charge.starts(first), charge.starts(known))?;
                     }
                 }
                 if newest > before {

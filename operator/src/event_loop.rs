@@ -188,7 +188,6 @@ impl EventLoop {
             .await;
         // Once it was told to stop, what else ends is in order.
         let served = if stop.is_stopped() { Ok(()) } else { served };
-
         drop(jobs);
         let drained = self.drain(results, egress);
         if tokio::time::timeout(CLOSE_GRACE, drained).await.is_err() {
@@ -263,10 +262,7 @@ impl EventLoop {
                 },
                 () = tokio::time::sleep_until(self.schedule.due()), if !is_publishing => self.begin_publishing(),
                 made = self.rotation.keys_made(), if !is_publishing => self.begin_epoch(made),
-                _ = tick.tick() => {
-                    self.tick();
-                    self.agree_ahead(jobs);
-                }
+                _ = tick.tick() => self.tick(jobs),
             }
         }
     }
@@ -280,7 +276,8 @@ impl EventLoop {
         egress.close().await;
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, jobs: &mpsc::Sender<Work>) {
+        self.agree_ahead(jobs);
         self.holders.tick(Instant::now());
         self.echo.look(self.publisher.is_connected());
         if !self.leaving.is_empty() {

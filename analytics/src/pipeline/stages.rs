@@ -276,19 +276,6 @@ impl<S: Store + 'static> Pipeline<S> {
         }
         Ok(())
     }
-
-    /// Begins to send releases again, if it is time to.
-    fn resend_if_due(&mut self) {
-        let runner = &mut self.runner;
-        let retry = runner.settings.analytics.release_retry;
-        if self.resend == Resend::Nothing
-            && runner.resent.is_none_or(|resent| resent.elapsed() >= retry)
-            && runner.publisher.is_connected()
-        {
-            runner.resent = Some(Instant::now());
-            self.resend = Resend::All;
-        }
-    }
 }
 
 /// Waits for what a slot holds to end; for ever while it is empty. Cancel safe.

@@ -18,7 +18,7 @@ use service::stop::Stop;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Interval, interval};
 use wire::PlanVersion;
 
 /// How often a process that ended is looked for.
@@ -31,6 +31,7 @@ pub(super) struct Apart {
     pub(super) settings: Settings,
     config: PathBuf,
     processes: Vec<(Role, Child)>,
+    look: Interval,
     sender: mpsc::UnboundedSender<Told>,
     told: mpsc::UnboundedReceiver<Told>,
 }
@@ -61,6 +62,7 @@ impl Apart {
             settings,
             config,
             processes: Vec::new(),
+            look: interval(LOOK),
             sender,
             told,
         };
@@ -106,7 +108,7 @@ impl Apart {
             tokio::select! {
                 () = stop.stopped() => return Err(Interrupted.into()),
                 Some(told) = self.told.recv() => return seen(told),
-                () = sleep(LOOK) => self.check()?,
+                _ = self.look.tick() => self.check()?,
             }
         }
     }

@@ -33,7 +33,7 @@ const ENROLMENT: Duration = Duration::from_secs(300);
 const DRAIN: Duration = Duration::from_secs(60);
 /// How often threads and progress are looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// The rate of the first cell, which only shows that analytics has the roster.
+/// The rate of the first cell, which shows that analytics has the roster.
 const WARM_UP: f64 = 1_000.0;
 
 /// Services and generator, each on threads of its own name.
@@ -45,7 +45,7 @@ pub(crate) struct World {
     gateways: Gateways,
     next_cell: u64,
     pub(crate) enrolled: Duration,
-    /// From the start of operator and analytics, after all steps, to the first reports that are settled and opened.
+    /// From a start of operator and analytics after all steps to the first reports that are settled and opened.
     pub(crate) restarted: Option<Duration>,
     _state: TempDir,
     database: Option<Database>,
@@ -172,8 +172,7 @@ impl World {
         }
     }
 
-    /// Starts operator and analytics again and waits until they have taken the reports of a cell, where they have processes of
-    /// their own.
+    /// Starts operator and analytics again, where they have processes of their own, until they have taken the reports of a cell.
     pub(crate) async fn restart(&mut self, stop: &Stop) -> Result<()> {
         let step = self.make(WARM_UP, Duration::from_millis(1))?;
         if !self.services.restart().await? {
@@ -223,8 +222,8 @@ impl World {
         let truths = self.truths(step);
         self.services.forget();
         let mut watch = Watch::new(self.settings.plan.minimum_group());
-        let bar = progress_bar(step.reports(), "reports");
-        bar.set_message(format!("at {:.0}/s", step.rate));
+        let bar =
+            progress_bar(step.reports(), "reports").with_message(format!("at {:.0}/s", step.rate));
         let mut threads = Threads::now();
         let before = (Usage::now(), self.database()?, self.services.in_use());
         self.gateways.begin(step);
@@ -259,7 +258,6 @@ impl World {
         Ok(StepSummary { resent, ..summary })
     }
 
-    /// What the database has taken so far, if there is one.
     fn database(&self) -> Result<Taken> {
         self.database
             .as_ref()

@@ -1,12 +1,14 @@
 //! A point in a process of its own: whatever a point leaves behind, such as the log of rumqttd's router, which outlives its
 //! broker within a process, is gone before the next one.
 
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use harness::Interrupted;
 use harness::output::progress_bar;
+use harness::process::signal;
 use serde::{Deserialize, Serialize};
 use service::config::Settings;
 use service::stop::Stop;
@@ -21,6 +23,9 @@ use super::{LEAST_LIMIT, OVERRUN, Options};
 use crate::results::extras::Extras;
 use crate::results::schema::{Parameter, Point, Status};
 use crate::results::spread;
+
+/// How long the process of a point may take to end.
+const LAST: Duration = Duration::from_secs(10);
 
 /// What the process of a point is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -60,13 +65,19 @@ pub(super) async fn measure(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
-    let ended = command
-        .spawn()
-        .context("cannot start another bench")?
-        .wait_with_output();
+    let point = command.spawn().context("cannot start another bench")?;
+    let process = point.id();
+    let mut ended = pin!(point.wait_with_output());
     let ended = tokio::select! {
-        ended = ended => ended?,
-        () = stop.stopped() => return Err(Interrupted.into()),
+        ended = &mut ended => ended?,
+        () = stop.stopped() => {
+            // So that it takes its folders with it.
+            if let Some(process) = process {
+                signal(process, "TERM")?;
+            }
+            drop(tokio::time::timeout(LAST, ended).await);
+            return Err(Interrupted.into());
+        }
     };
     if stop.is_stopped() {
         return Err(Interrupted.into());

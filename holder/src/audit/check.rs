@@ -36,6 +36,7 @@ pub(super) struct Audit {
     asked_at: Option<Instant>,
     /// When the last report came, or the audit began.
     pub(super) since: Instant,
+    pub(super) began: Instant,
 }
 
 impl Audit {
@@ -66,6 +67,7 @@ impl Audit {
             asked: BTreeSet::new(),
             asked_at: None,
             since: now,
+            began: now,
         })
     }
 

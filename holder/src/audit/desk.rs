@@ -24,6 +24,9 @@ use crate::roster::OwnRoster;
 /// The most audits at a time: each awaits so many reports at most as `check` demands at once.
 const MAX_RUNNING: usize = 32;
 
+/// How many times as long as it waits for another report an audit takes at most.
+const LONGEST: u32 = 12;
+
 /// The audits of a holder.
 #[derive(Debug)]
 pub(crate) struct Audits {
@@ -140,7 +143,9 @@ impl Audits {
     fn end(&mut self, answers: &mut Answers, now: Instant) -> Result<(), LedgerError> {
         let mut going_on = Vec::new();
         for audit in std::mem::take(&mut self.running) {
-            let is_over = now - audit.since >= self.wait;
+            // A gateway that shows a report now and then holds no audit up for ever.
+            let is_over =
+                now - audit.since >= self.wait || now - audit.began >= self.wait * LONGEST;
             let Some(outcome) = audit.outcome(is_over) else {
                 going_on.push(audit);
                 continue;

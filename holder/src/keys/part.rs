@@ -70,7 +70,7 @@ impl Part {
             let secret = files::parse_secret(head.as_bytes(), line.as_bytes(), path)
                 .map_err(|_| damaged())?;
             let secret = MaskSecret::from_bytes(&secret);
-            if secret.public() != terms.streams[stream].key.0 {
+            if secret.public() != terms.streams[stream].key.0 || secret.has_twin() {
                 return Err(problem("has a secret that is not of its stream"));
             }
             secrets.push((stream, secret));

@@ -15,11 +15,16 @@ use super::{Ledger, LedgerError};
 #[derive(Clone, Debug)]
 pub(crate) struct Charge {
     pub(crate) cost: Spent,
-    /// The window starts of its period: what is before is forgotten, once nothing more is consented to there.
+    /// The window starts of its period.
     pub(crate) period: Range<u64>,
 }
 
 impl Charge {
+    /// The start of the period that a window is in.
+    pub(super) fn starts(&self, window: u64) -> u64 {
+        window - window % (self.period.end - self.period.start).max(1)
+    }
+
     pub(super) fn write(
         &self,
         changes: &WriteTransaction,
@@ -66,8 +71,16 @@ impl Ledger {
         self.at(read())
     }
 
-    /// Forgets what was given away before `first`.
-    pub(super) fn forget_given(changes: &WriteTransaction, first: u64) -> Result<(), Error> {
+    /// Forgets what was given away before `first`, the start of the period of the first window that is answered for: as long as one of
+    /// its windows is, the others count. Before it was `known`.
+    pub(super) fn forget_given(
+        changes: &WriteTransaction,
+        first: u64,
+        known: u64,
+    ) -> Result<(), Error> {
+        if first == known {
+            return Ok(());
+        }
         let mut given = changes.open_table(GIVEN)?;
         given.retain(|(_, window), _| window >= first)?;
         Ok(())

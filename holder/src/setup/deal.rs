@@ -188,7 +188,9 @@ impl Dealt {
             let way = proposed.way(dealt.absent, place);
             let opened =
                 wrapped.and_then(|(_, wrapped)| wrap::unwrap(wrapped, &folder.exchange, &way).ok());
-            let right = opened.filter(|secret| secret.public() == dealt.key.0);
+            let is_right =
+                |secret: &MaskSecret| secret.public() == dealt.key.0 && !secret.has_twin();
+            let right = opened.filter(is_right);
             let right = right.ok_or_else(|| SetupError::WrongSecret {
                 holder: proposed.cards[way.dealer].holder.clone(),
                 absent: proposed.names(dealt.absent),

@@ -1,5 +1,6 @@
 //! The noise of an agreement, on the command line and in words.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -68,11 +69,12 @@ impl Noise {
         let publish = &settings.publish;
         let budget = self.noise_budget.unwrap_or(publish.budget_epsilon);
         let period = self.noise_period.unwrap_or(publish.budget_period);
+        let feeders: BTreeSet<FeederId> = self.noise_feeder.into_iter().collect();
         Ok(Some(NoiseTerms {
             clip_w: self.noise_clip.unwrap_or(0),
-            budget_millionths: (budget * 1e6) as u64,
+            budget_millionths: (budget * 1e6).round() as u64,
             period_s: period.as_secs(),
-            feeders: self.noise_feeder,
+            feeders: feeders.into_iter().collect(),
             ..terms(&guarantee)
         }))
     }

@@ -36,6 +36,13 @@ impl MaskSecret {
         PublicKey::from(&self.0).to_bytes()
     }
 
+    /// Whether other bits that are not just clamped ones give the same public key, and so the same masks: for s just above 2^254, 8ℓ − s
+    /// does, with ℓ the order of the group. Their noise would differ. None is drawn by chance, only made.
+    pub fn has_twin(&self) -> bool {
+        let bytes = self.to_bytes();
+        (bytes[31] & 0x7f) | 0x40 == 0x40 && bytes[16..31].iter().all(|byte| *byte == 0)
+    }
+
     /// A key that all have who have this secret, and no meter: for the noise of one sum, under one agreement. `content` names everything
     /// that the sum and its noise depend on.
     pub fn noise_key(&self, agreement: &[u8; 32], content: &[u8; 32]) -> Zeroizing<[u8; 32]> {

@@ -223,3 +223,40 @@ async fn what_comes_in_bulk_waits_in_the_broker_for_a_consumer_that_is_slow() {
     assert_eq!(numbers(&payloads), (0..700).collect::<Vec<_>>());
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_of_bulk_that_catches_up_keeps_its_connection() {
+    let broker = TestBroker::start().await;
+    let mut receiver = Client::start_with_bulk(&settings(broker.address), "receiver", &["t/+"]);
+    receiver.until_connected().await;
+    let sender = Client::connect(broker.address, "sender", &[]).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let sending = tokio::spawn(async move {
+        let mut stopped = stopped;
+        let mut number = 0;
+        while stopped.try_recv().is_err() {
+            sender.publish("t/a", numbered(number, 100)).await;
+            number += 1;
+        }
+        number
+    });
+    let mut next = 0;
+    for _ in 0..20 {
+        // Until the broker waits for acknowledgements, which then leave while messages go on coming.
+        let mut unanswered = Vec::new();
+        while unanswered.len() < 160 {
+            match receiver.event().await {
+                Event::Message(message) => unanswered.push(message),
+                other => panic!("{other:?}"),
+            }
+        }
+        for message in unanswered {
+            assert_eq!(numbers(&[message.payload.to_vec()]), [next]);
+            next += 1;
+            receiver.inbox.ack(&message);
+        }
+    }
+    stop.send(()).unwrap();
+    within(sending).await.unwrap();
+    broker.stop().await;
+}

@@ -1,8 +1,9 @@
 //! One sum that waits for holders: what it was asked for, and what has come.
 
 mod progress;
+mod refused;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,7 +53,7 @@ pub(crate) struct Gathering {
     /// Who has said no, at this step.
     pub(crate) refused: HolderSet,
     /// Why.
-    reasons: BTreeSet<Reason>,
+    reasons: BTreeMap<usize, Reason>,
 }
 
 impl Gathering {
@@ -84,7 +85,7 @@ impl Gathering {
             first: BTreeMap::new(),
             consents: BTreeMap::new(),
             refused: HolderSet::default(),
-            reasons: BTreeSet::new(),
+            reasons: BTreeMap::new(),
         }
     }
 
@@ -260,35 +261,6 @@ impl Gathering {
         let first = self.first.values().map(|(_, signed)| signed);
         let answers: Vec<Bytes> = first.chain(self.signed.values()).cloned().collect();
         Evidence::new(self.subject, self.step, &self.sum, &answers)
-    }
-
-    /// A holder said no, at this step and for good.
-    pub(crate) fn refuse(&mut self, place: usize, reason: Reason) {
-        self.refused = HolderSet::of(self.refused.iter().chain([place]));
-        self.reasons.insert(reason);
-    }
-
-    /// The job, to be refused, if all who refuse say that what may be given away is spent. What else they refuse for they may come to
-    /// think otherwise of.
-    pub(crate) fn job_refused(&self) -> Option<Job> {
-        let is_spent = self
-            .reasons
-            .iter()
-            .all(|reason| *reason == Reason::BudgetSpent);
-        let masks = self.job.masks.clone().filter(|_| is_spent)?;
-        Some(Job {
-            masks: Some(HolderMasks {
-                refused: Some(Reason::BudgetSpent),
-                ..masks
-            }),
-            ..self.job.clone()
-        })
-    }
-
-    /// Whether so many refuse for good that the others are too few.
-    pub(crate) fn is_refused(&self) -> bool {
-        let left = self.terms.holders.len() - self.refused.len();
-        self.step == Step::Consent && left < usize::from(self.terms.consents)
     }
 
     /// Who has been asked and said nothing.

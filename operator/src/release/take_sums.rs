@@ -268,15 +268,6 @@ impl SumTaker {
         }
     }
 
-    fn rejected(&self, sum: &Sum, digest: &Digest, reason: Reason) -> TakeResult {
-        TakeResult::Rejected {
-            feeder: sum.feeder.clone(),
-            window: Some((sum.window, sum.part)),
-            reason,
-            message: Some(self.receipt(sum, digest, SumStatus::Rejected(reason))),
-        }
-    }
-
     fn receipt(&self, sum: &Sum, digest: &Digest, status: SumStatus) -> (String, Bytes) {
         self.signer().receipt(sum, *digest, status)
     }

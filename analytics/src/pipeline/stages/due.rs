@@ -1,10 +1,10 @@
-//! When a commit is due, and when commits have failed for too long.
+//! When a commit is due, or releases are sent again, and when commits have failed for too long.
 
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::{Pipeline, Stepping};
+use super::{Pipeline, Resend, Stepping};
 use crate::store::Store;
 
 impl<S: Store + 'static> Pipeline<S> {
@@ -21,5 +21,18 @@ impl<S: Store + 'static> Pipeline<S> {
         self.folded >= most
             || self.folded_since.is_some_and(waited)
             || (self.tick && self.folded == 0)
+    }
+
+    /// Begins to send releases again, if it is time to.
+    pub(super) fn resend_if_due(&mut self) {
+        let runner = &mut self.runner;
+        let retry = runner.settings.analytics.release_retry;
+        if self.resend == Resend::Nothing
+            && runner.resent.is_none_or(|resent| resent.elapsed() >= retry)
+            && runner.publisher.is_connected()
+        {
+            runner.resent = Some(Instant::now());
+            self.resend = Resend::All;
+        }
     }
 }

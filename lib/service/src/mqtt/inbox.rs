@@ -199,7 +199,7 @@ impl Shared {
         self.lock().events.len()
     }
 
-    /// Ends the inbox. What is unread stays unacknowledged and is delivered again.
+    /// Ends the inbox. What is unread and not acknowledged is delivered again.
     pub(super) fn end(&self) {
         let mut queue = self.lock();
         queue.ended = true;

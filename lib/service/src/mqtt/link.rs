@@ -40,6 +40,8 @@ struct Link {
     bulk: bool,
     /// Whether rumqttc acknowledges what arrives now; see [`Link::choose_who_acknowledges`].
     eager: bool,
+    /// Acknowledgements that rumqttc has and did not write yet.
+    unwritten: usize,
     /// Whether the broker keeps the session when the connection is gone.
     persistent: bool,
     connected: watch::Sender<bool>,
@@ -96,6 +98,14 @@ impl Link {
                     let error = self.brokers.error(error, self.up);
                     // What rumqttc would send again is in flight here too.
                     eventloop.pending.clear();
+                    self.unwritten = 0;
+                    // What was read before the loss and not handed over is delivered again, but for what was acknowledged as it was read.
+                    let unseen = eventloop.state.events.drain(..).filter(|_| self.eager);
+                    for event in unseen.collect::<Vec<_>>() {
+                        if let rumqttc::Event::Incoming(Packet::Publish(publish)) = event {
+                            self.deliver(publish);
+                        }
+                    }
                     // The packet that is too large would be delivered again for ever.
                     let oversize = matches!(error, LinkError::Oversize { .. });
                     let clean = oversize || !self.persistent;
@@ -165,6 +175,9 @@ impl Link {
                 if let Some(done) = self.in_flight.acknowledged(ack.pkid) {
                     metrics::published(done.bytes, done.since.elapsed());
                 }
+            }
+            rumqttc::Event::Outgoing(Sent::PubAck(_)) => {
+                self.unwritten = self.unwritten.saturating_sub(1);
             }
             rumqttc::Event::Outgoing(Sent::Publish(id)) => self.in_flight.sent(id, false),
             rumqttc::Event::Outgoing(Sent::Subscribe(id)) => self.subscriptions.sent(id),

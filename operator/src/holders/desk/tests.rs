@@ -286,30 +286,47 @@ fn one_that_refuses_is_asked_no_more_and_the_others_are_enough() {
     assert!(ask.groups.iter().all(|group| group.holder != 3));
 }
 
-/// A consent that too many refuse is asked for again later, unless all say that what may be given away is spent: that is final.
+/// What t − 1 holders say is believed of nobody, and what else holders refuse for they may come to think otherwise of.
 #[test]
-fn a_sum_that_too_many_refuse_comes_back_refused_if_the_budget_is_spent() {
-    for (reasons, is_final) in [
-        ([Reason::BudgetSpent, Reason::BudgetSpent], true),
-        ([Reason::BudgetSpent, Reason::ConsentedOtherwise], false),
+fn a_sum_is_refused_for_good_only_if_so_many_say_that_the_budget_is_spent_that_they_cannot_all_lie()
+{
+    let spent = Reason::BudgetSpent;
+    for (consents, n, noisy, reasons, is_final) in [
+        (3, 4, true, vec![spent, spent], true),
+        (3, 4, true, vec![spent, Reason::ConsentedOtherwise], false),
+        (3, 4, false, vec![spent, spent], false),
+        (3, 3, true, vec![spent, spent], true),
     ] {
-        let mut scene = Scene::new(3, 4);
+        let mut scene = Scene::new(consents, n);
+        if noisy {
+            Arc::make_mut(&mut scene.terms).noise = Some(wire::NoiseTerms {
+                unit: wire::PrivacyUnit::Interval,
+                epsilon_millionths: 1_000_000,
+                delta_quadrillionths: 0,
+                rho_trillionths: 0,
+                clip_w: 0,
+                budget_millionths: 1,
+                period_s: 86_400,
+                feeders: Vec::new(),
+            });
+        }
         scene.desk.ask(scene.needed(None), scene.now);
         let ask = scene.question();
         scene.answer(&ask, None, None);
         let masks = scene.desk.next_ready().unwrap().masks;
         scene.desk.ask(scene.needed(masks), scene.now);
         let ask = scene.question();
-        scene.consents(&ask, &[0], 1);
         for (place, reason) in reasons.into_iter().enumerate() {
             assert!(!scene.desk.has_ready());
             scene.says(place + 1, &ask, AnswerBody::Refused(reason));
         }
-        let refused = scene
-            .desk
-            .next_ready()
-            .map(|job| job.masks.unwrap().refused);
-        assert_eq!(refused, is_final.then_some(Some(Reason::BudgetSpent)));
+        let ready = scene.desk.next_ready();
+        let refused = ready.map(|job| job.masks.unwrap().refused);
+        assert_eq!(
+            refused,
+            is_final.then_some(Some(spent)),
+            "{consents} of {n}"
+        );
     }
 }
 

@@ -1,14 +1,25 @@
 //! Whether a sum may be looked at, by the refusals that are left.
 
-use wire::{Plan, Sum};
+use wire::{Digest, Plan, Reason, Sum, SumStatus};
 
 use super::SumTaker;
 use crate::release::budget::Counted;
 use crate::release::ledger::LedgerError;
 use crate::release::opening::name_of;
 use crate::release::refused::Refused;
+use crate::release::take_result::TakeResult;
 
 impl SumTaker {
+    /// A sum that is refused for good.
+    pub(super) fn rejected(&self, sum: &Sum, digest: &Digest, reason: Reason) -> TakeResult {
+        TakeResult::Rejected {
+            feeder: sum.feeder.clone(),
+            window: Some((sum.window, sum.part)),
+            reason,
+            message: Some(self.receipt(sum, digest, SumStatus::Rejected(reason))),
+        }
+    }
+
     /// The refusals of a sum's key epoch, with those of its group that the ledger does not have yet.
     pub(super) fn counted(
         &mut self,

@@ -3,6 +3,7 @@
 use rumqttc::{AsyncClient, EventLoop, Publish, QoS, SubAck};
 
 use super::Link;
+use super::ending::Phase;
 use super::start::filter;
 use super::subscriptions::Answer;
 use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
@@ -163,8 +164,10 @@ impl Link {
         if !self.bulk || !state.events.is_empty() {
             return;
         }
-        let in_order = self.deliveries.len() == 0 && self.held.is_none();
-        self.eager = in_order && self.shared.unread() < EAGER;
+        // Acknowledgements leave in the order of delivery: none that was handed over before may be behind one of these.
+        let in_order = self.deliveries.len() == 0 && self.unwritten == 0 && self.held.is_none();
+        let wanted = self.phase == Phase::Open && self.shared.unread() < EAGER;
+        self.eager = in_order && wanted;
         state.manual_acks = !self.eager;
     }
 
@@ -177,7 +180,8 @@ impl Link {
         }
     }
 
-    async fn send_acknowledgement(&self, id: u16) {
+    async fn send_acknowledgement(&mut self, id: u16) {
+        self.unwritten += 1;
         let mut publish = Publish::new("", QoS::AtLeastOnce, "");
         publish.pkid = id;
         // There is always room for a request.

@@ -101,6 +101,7 @@ fn start(
         shared: inbox.shared,
         bulk: inbox.bulk,
         eager: false,
+        unwritten: 0,
         persistent: inbox.persistent,
         connected: connected_in,
         closed,
