@@ -187,12 +187,13 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 12] = [
+    const LABELS: [&str; 13] = [
         "reason",
         "step",
         "status",
         "why",
         "result",
+        "outcome",
         "certificate",
         "feeder",
         "area",

@@ -47,12 +47,7 @@ pub(super) async fn run(action: Action, settings: Settings) -> u8 {
 
 /// The exit code of a run that finished.
 async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
-    let sweeps = match &action {
-        Action::Measure(_, swept, _) => !swept.sweeps.is_empty(),
-        Action::Point(_) => true,
-        _ => false,
-    };
-    if !sweeps {
+    if !is_sweep(&action) {
         // A sweep has a recorder of its own.
         telemetry::install_metrics();
     }
@@ -104,13 +99,23 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Measure(what, swept, output) => {
             measure(&settings, what, &swept, &output, stop).await
         }
-        Action::Point(told) => {
-            let measured = sweep::alone::run(&settings, &told, &stop).await?;
-            said(&serde_json::to_string(&measured)?)
-        }
+        Action::Point(told) => point(&settings, &told, &stop).await,
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => Ok(USAGE),
     }
+}
+
+fn is_sweep(action: &Action) -> bool {
+    match action {
+        Action::Measure(_, swept, _) => !swept.sweeps.is_empty(),
+        Action::Point(_) => true,
+        _ => false,
+    }
+}
+
+async fn point(settings: &Settings, told: &sweep::alone::Told, stop: &Stop) -> Result<u8> {
+    let measured = sweep::alone::run(settings, told, stop).await?;
+    said(&serde_json::to_string(&measured)?)
 }
 
 async fn trial(options: compare::Options, output: &Output) -> Result<u8> {

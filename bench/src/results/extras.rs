@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::mqtt::metrics as mqtt;
 
-use super::legacy;
 use super::schema::Cost;
 use crate::sweep::samples::Recorded;
 
@@ -29,10 +28,27 @@ impl Extras {
 
     pub(crate) fn take(&mut self, rows: &[Row], server: Option<Value>) {
         if self.windows.is_empty() {
-            self.windows = rows.iter().map(legacy::window).collect();
+            self.windows = rows.iter().map(window).collect();
         }
         self.server = server.or(self.server.take());
     }
+}
+
+/// A released window of `analytics_results.json`.
+pub(super) fn window(row: &Row) -> Value {
+    json!({
+        "feeder": row.feeder.to_string(),
+        "window_start": row.window.0,
+        "meters": row.meters,
+        "total_wh": row.energy_wh,
+        "true_total_wh": row.true_wh,
+        "average_wh": row.mean_wh,
+        "std_wh": row.std_wh,
+        "peak_wh": row.peak_wh,
+        "load_factor": row.load_factor,
+        "max_abs_error_wh": row.error_wh,
+        "quantum_wh": row.quantum_wh,
+    })
 }
 
 /// `stats` of a point in `server_stats.json`. `messages_received` are reports that reached analytics, repetitions included;

@@ -2,30 +2,12 @@
 //! earlier demo look for, with what they expect in them. `docs/results.md` lists the keys. `run.json` has all of it and
 //! more.
 
-use harness::verdict::Row;
 use serde_json::{Value, json};
 
 use super::extras::Extras;
 use super::schema::{Parameter, Point, PointSpread, Run, StageName};
 use crate::ratio::Spread;
 use crate::sweep::parameter;
-
-/// A released window of `analytics_results.json`.
-pub(super) fn window(row: &Row) -> Value {
-    json!({
-        "feeder": row.feeder.to_string(),
-        "window_start": row.window.0,
-        "meters": row.meters,
-        "total_wh": row.energy_wh,
-        "true_total_wh": row.true_wh,
-        "average_wh": row.mean_wh,
-        "std_wh": row.std_wh,
-        "peak_wh": row.peak_wh,
-        "load_factor": row.load_factor,
-        "max_abs_error_wh": row.error_wh,
-        "quantum_wh": row.quantum_wh,
-    })
-}
 
 /// Decrypted totals and averages of each feeder and window, beside the truth.
 pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
@@ -126,6 +108,8 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use harness::verdict::Row;
+
     use super::super::extras;
     use super::*;
     use crate::sweep::samples::Recorded;
@@ -162,7 +146,7 @@ mod tests {
         };
         let extras = Extras {
             label: "5".to_owned(),
-            windows: vec![window(&row)],
+            windows: vec![extras::window(&row)],
             server: Some(server.clone()),
         };
         let extras = [(Parameter::Meters, extras)];

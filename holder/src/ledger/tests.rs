@@ -1,3 +1,4 @@
+use privacy::Spent;
 use wire::FeederId;
 
 use super::*;
@@ -202,4 +203,37 @@ fn a_ledger_that_is_lost_is_not_made_again() {
     std::fs::remove_file(dir.path().join(FILE)).unwrap();
     let error = Ledger::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Lost { .. }), "{error}");
+}
+
+#[test]
+fn what_a_period_gave_away_counts_as_long_as_one_of_its_windows_is_answered_for() {
+    let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let (a, signed) = (feeder("a"), Bytes::new());
+    let period = |day: u64| day / 10 * 10 * DAY..(day / 10 + 1) * 10 * DAY;
+    let cost = Spent { epsilon: 7, rho: 0 };
+    let mut consent = |day: u64| {
+        let entered = Entered {
+            window: WindowStart(day * DAY),
+            shares: vec![(&a, consented(day as u8, 0..3))],
+            signed: &signed,
+            is_audited: false,
+            charge: Some(Charge {
+                cost,
+                period: period(day),
+            }),
+        };
+        let keep = Keep {
+            consents_s: 10 * DAY,
+            sums_s: DAY,
+        };
+        ledger.consent(&entered, keep).unwrap();
+        let given = ledger.given_away(&a, &period(100), WindowStart(109 * DAY));
+        given.unwrap().epsilon
+    };
+    assert_eq!((consent(100), consent(103)), (7, 14));
+    // Windows from day 104 on are still answered for, and of one period with these.
+    assert_eq!(consent(114), 14);
+    assert_eq!(consent(121), 0);
 }

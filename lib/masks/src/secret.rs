@@ -83,6 +83,19 @@ mod tests {
         bytes
     }
 
+    /// Whoever deals one of these to one holder and the other to another lets them differ in noise and in nothing else.
+    #[test]
+    fn a_secret_that_has_a_twin_is_known() {
+        let twins = [
+            "0800000000000000000000000000000000000000000000000000000000000040",
+            "609faee7d21893c0b2e6bc17f5cef7a600000000000000000000000000000040",
+        ]
+        .map(|hex| MaskSecret::from_bytes(&bytes(hex)));
+        assert_eq!(twins[0].public(), twins[1].public());
+        assert!(twins.iter().all(MaskSecret::has_twin));
+        assert!(!MaskSecret::generate().unwrap().has_twin());
+    }
+
     /// RFC 7748, section 6.1.
     #[test]
     fn the_key_agreement_is_that_of_rfc_7748() {
