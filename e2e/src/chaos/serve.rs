@@ -120,7 +120,7 @@ pub struct Arguments {
     /// File of the clock that the gateway goes by, in the place of the machine's.
     #[arg(long)]
     pub clock: Option<PathBuf>,
-    /// Print what the operator tells its observer, a line of JSON for each [`Told`].
+    /// Print what the operator tells its observer, a line of JSON for each [`super::told::Told`].
     #[arg(long)]
     pub events: bool,
     /// What a person does beside a running operator.
