@@ -3,8 +3,8 @@
 //! Reports go through three stages at once: while one lot is being committed, the next is verified and another is
 //! received. The engine folds what was verified whenever it is not committing, and commits once the oldest of it has
 //! waited long enough; only then are receipts and releases let out. All of that runs off the threads that serve the
-//! network. What the stages hold is bounded: when it is full, or while commits fail, nothing is received and so nothing
-//! acknowledged, and the broker waits.
+//! network. What the stages hold is bounded: when it is full, or while commits fail, nothing is received, no more is
+//! acknowledged than the client's inbox has room for, and the broker waits.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

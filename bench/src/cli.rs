@@ -160,7 +160,7 @@ enum Action {
     Measure(Measure, Box<sweep::Options>, Output),
     /// Measure one point of a sweep.
     #[command(hide = true)]
-    Point(Box<sweep::alone::Told>),
+    Point(Box<sweep::point_process::PointArguments>),
     /// Run one of the processes of `chaos` or `attack`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),

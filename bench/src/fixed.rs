@@ -7,7 +7,7 @@ use service::config::{Loaded, Origin};
 /// Commands by the settings they decide beyond those of [`ALWAYS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// `demo`, `run`, `budget` and `--peers`: none.
+    /// `demo`, `run`, `budget`, `point` and `--peers`: none.
     Usual,
     Sweep,
     Load,
@@ -33,7 +33,7 @@ const ALWAYS: [Keys; 7] = [
     ),
     (
         "broker.metrics_listen operator.metrics_listen analytics.metrics_listen meter.metrics_listen",
-        "its services share one process and serve no metrics; chaos takes free ports for them",
+        "its services share one process and serve no metrics; chaos and `load --processes` take free ports for them",
     ),
     (
         "meter.source meter.replay meter.meters meter.feeders meter.seed",

@@ -9,7 +9,7 @@ use readings::{MeterSpec, MicroWattHours, Reading, clamp};
 /// One meter's reading of one interval, as it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// Energy, and whether it was clamped to the declared capacity.
+    /// Energy, and whether it was clamped to the declared capacity, or to what noise was agreed for.
     Energy(MicroWattHours, bool),
     /// There is none.
     Missing,

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use service::config::Mode;
 use service::stop::Stop;
@@ -23,8 +22,8 @@ use crate::verify::{Verdicts, Verifier};
 mod due;
 mod verifying;
 
-/// How many times as long as a commit the next one waits, if that is longer than the configured wait: so the disk is
-/// busy for at most a quarter of the time, and commits grow with the load.
+/// How many times as long as a commit the disk rests after it, within the configured limit: so it is busy for at most a quarter of
+/// the time, and commits grow with the load.
 const REST: u32 = 3;
 
 /// The runner at work.
@@ -40,8 +39,9 @@ pub(super) struct Pipeline<S> {
     /// Reports folded since the last commit, and when the first of them, or an operator's receipt, was received.
     folded: usize,
     folded_since: Option<Instant>,
-    /// How long the oldest report waits before a commit.
-    wait: Duration,
+    /// Until then the disk rests, unless a commit is full. It counts from the last commit and not from the oldest report: where
+    /// reports have waited long already, each few of them would be committed alone.
+    rests_until: Instant,
     /// Whether all windows are to be looked at.
     tick: bool,
     resend: Resend,
@@ -73,7 +73,7 @@ impl<S: Store + 'static> Pipeline<S> {
             stepping: None,
             folded: 0,
             folded_since: None,
-            wait: analytics.commit_min_delay,
+            rests_until: Instant::now(),
             tick: false,
             resend: Resend::Nothing,
             sharing: turns.map(Sharing::new),
@@ -157,8 +157,7 @@ impl<S: Store + 'static> Pipeline<S> {
             Some(_) => None,
             None => self.intake.verify_at(self.verify_wait()),
         };
-        let commit = self.folded_since.map(|since| since + self.wait);
-        let commit = commit.filter(|_| self.stepping.is_none());
+        let commit = self.commit_at().filter(|_| self.stepping.is_none());
         verify.into_iter().chain(commit).min()
     }
 
@@ -253,7 +252,7 @@ impl<S: Store + 'static> Pipeline<S> {
         {
             let analytics = &self.runner.settings.analytics;
             let rest = stepping.began.elapsed() * REST;
-            self.wait = rest.clamp(analytics.commit_min_delay, analytics.longest_wait());
+            self.rests_until = Instant::now() + rest.min(analytics.longest_wait());
         }
         let holds_others =
             (self.sharing.as_mut()).is_some_and(|sharing| sharing.stepped(result.leases.is_none()));

@@ -113,8 +113,12 @@ fn is_sweep(action: &Action) -> bool {
     }
 }
 
-async fn point(settings: &Settings, told: &sweep::alone::Told, stop: &Stop) -> Result<u8> {
-    let measured = sweep::alone::run(settings, told, stop).await?;
+async fn point(
+    settings: &Settings,
+    told: &sweep::point_process::PointArguments,
+    stop: &Stop,
+) -> Result<u8> {
+    let measured = sweep::point_process::run(settings, told, stop).await?;
     said(&serde_json::to_string(&measured)?)
 }
 

@@ -14,13 +14,13 @@
 //! * [`search`]: which rate comes next
 //! * [`step_summary`], [`summary`]: tables and files
 
-mod apart;
 mod database;
 mod deployment;
 mod due;
 mod fleet;
 mod gateway;
 mod pool;
+mod processes;
 mod reports;
 mod seal;
 mod search;
@@ -146,22 +146,24 @@ pub(crate) async fn run(
         !options.processes || options.sharing == Sharing::ALONE && !options.beside_file,
         "--processes runs one analytics process with a file: leave --store, --analytics and --beside-file out"
     );
-    let mut load = measure(base, options, options.sharing, &stop).await?;
+    let (mut load, restarted) = measure(base, options, options.sharing, &stop).await?;
     load.write(results)?;
+    restarted?;
     if options.beside_file {
-        let beside = measure(base, options, Sharing::ALONE, &stop).await?;
+        let (beside, _) = measure(base, options, Sharing::ALONE, &stop).await?;
         load.beside = Some(Box::new(beside));
         load.write(results)?;
     }
     Ok(load)
 }
 
+/// What a search found, and whether the services worked again after a restart.
 async fn measure(
     base: &Settings,
     options: &Options,
     sharing: Sharing,
     stop: &Stop,
-) -> Result<Load> {
+) -> Result<(Load, Result<()>)> {
     let (mut search, duration, max_p99) = match options.rate {
         Some(rate) => (
             Search::new(rate, rate, 1),
@@ -184,7 +186,6 @@ async fn measure(
     let restarted_s = world.restarted.map(|took| took.as_secs_f64());
     let stopped = world.stop().await;
     let steps = steps?;
-    restarted?;
     stopped?;
     let meters = options.meters();
     let mut load = Load {
@@ -206,7 +207,7 @@ async fn measure(
     if load.searched {
         load.found(&search);
     }
-    Ok(load)
+    Ok((load, restarted))
 }
 
 async fn offer(

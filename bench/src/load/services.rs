@@ -10,11 +10,11 @@ use harness::watch::Seen;
 use service::config::Settings;
 use service::stop::Stop;
 
-use super::apart::{Apart, InUse};
+use super::processes::{InUse, Processes};
 
 pub(super) enum Services {
     Within(Box<Stack>),
-    Apart(Box<Apart>),
+    Apart(Box<Processes>),
 }
 
 impl Services {
@@ -26,7 +26,7 @@ impl Services {
         (sharing, apart): (Sharing, bool),
     ) -> Result<Self> {
         if apart {
-            return Ok(Self::Apart(Box::new(Apart::start(settings, state)?)));
+            return Ok(Self::Apart(Box::new(Processes::start(settings, state)?)));
         }
         let mut stack = Stack::services(settings, state, &runtimes.into()).await?;
         for number in 2..=sharing.analytics {
@@ -39,7 +39,7 @@ impl Services {
     pub(super) fn settings(&self) -> &Settings {
         match self {
             Self::Within(stack) => stack.settings(),
-            Self::Apart(apart) => &apart.settings,
+            Self::Apart(processes) => &processes.settings,
         }
     }
 
@@ -50,7 +50,7 @@ impl Services {
                 Next::Seen(seen) => Ok(seen),
                 Next::FleetEnded(_) => bail!("a gateway ended that nobody started"),
             },
-            Self::Apart(apart) => apart.next(stop).await,
+            Self::Apart(processes) => processes.next(stop).await,
         }
     }
 
@@ -58,7 +58,7 @@ impl Services {
     pub(super) fn forget(&mut self) {
         match self {
             Self::Within(stack) => while stack.reported().is_some() {},
-            Self::Apart(apart) => apart.forget(),
+            Self::Apart(processes) => processes.forget(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Services {
     pub(super) fn in_use(&self) -> Vec<InUse> {
         match self {
             Self::Within(_) => Vec::new(),
-            Self::Apart(apart) => apart.in_use(),
+            Self::Apart(processes) => processes.in_use(),
         }
     }
 
@@ -74,14 +74,14 @@ impl Services {
     pub(super) async fn restart(&mut self) -> Result<bool> {
         match self {
             Self::Within(_) => Ok(false),
-            Self::Apart(apart) => apart.restart().await.map(|()| true),
+            Self::Apart(processes) => processes.restart().await.map(|()| true),
         }
     }
 
     pub(super) async fn stop(&mut self) -> Result<()> {
         match self {
             Self::Within(stack) => stack.stop().await,
-            Self::Apart(apart) => apart.stop().await,
+            Self::Apart(processes) => processes.stop().await,
         }
     }
 }

@@ -7,9 +7,9 @@ use harness::latency::Latencies;
 use harness::verdict::Verdict;
 use serde::Serialize;
 
-use super::apart::InUse;
 use super::database::Taken;
 use super::fleet::Fleet;
+use super::processes::InUse;
 use super::step::Step;
 use harness::usage::{Spent, Usage};
 

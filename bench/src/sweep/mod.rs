@@ -7,13 +7,13 @@
 //!
 //! # Layout
 //! * [`parameter`]: what can be swept · [`work`]: what each value means · [`estimate`]: how long it takes · [`plan`]: which points are run
-//! * [`alone`]: a point in its process · [`point`]: one repeat · [`samples`]: every measurement the services make
+//! * [`point_process`]: a point in its process · [`point`]: one repeat · [`samples`]: every measurement the services make
 
-pub(crate) mod alone;
 mod estimate;
 pub(crate) mod parameter;
 pub(crate) mod plan;
 mod point;
+pub(crate) mod point_process;
 pub(crate) mod samples;
 pub(crate) mod work;
 
@@ -31,10 +31,10 @@ use crate::results::files::Files;
 use crate::results::schema::{FORMAT, Parameter, Run, Status};
 use crate::results::{environment, table};
 
-use self::alone::Measured;
 use self::estimate::Estimate;
 use self::plan::{Plan, Planned};
 use self::point::Bench;
+use self::point_process::Measured;
 use self::samples::Samples;
 use self::work::Work;
 
@@ -206,14 +206,15 @@ impl Sweeper<'_> {
         let late = self.left().is_some_and(|left| left.as_secs_f64() < needed);
         let late = late.then(|| "--quick: the minute is over".to_owned());
         if let Some(reason) = planned.skip.clone().or(late) {
-            let mut point = alone::unmeasured(self.base, &self.options, planned)?;
+            let mut point = point_process::unmeasured(self.base, &self.options, planned)?;
             point.reasons.push(reason);
             let extras = Extras::of(&point.label);
             return Ok(Measured { point, extras });
         }
         let left = self.left();
         let point = (parameter, planned);
-        let measured = alone::measure(self.base, &self.options, point, left, self.stop).await?;
+        let measured =
+            point_process::measure(self.base, &self.options, point, left, self.stop).await?;
         // The truth is shifted once, in the first point that runs, and only the first of a sweep is warmed up.
         self.options.shift_truth = false;
         self.options.warmup = Some(0);

@@ -43,7 +43,7 @@ impl Noise {
         }
     }
 
-    /// What so many add up to who each draw this.
+    /// The distribution of the sum of so many independent draws.
     #[must_use]
     pub fn of_shares(self, shares: u32) -> Self {
         Self { shares, ..self }

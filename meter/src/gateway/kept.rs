@@ -110,7 +110,7 @@ impl Gateway {
                 return;
             }
         };
-        let reports = self.kept.take_all(&sum);
+        let reports = self.kept.take(&sum, usize::MAX);
         if end == KeptEnd::Refused && !reports.is_empty() {
             tracing::error!(
                 trace_id = %trace, part = part.0, reports = reports.len(),

@@ -26,7 +26,7 @@ pub struct Summary {
     pub readings: u64,
     /// Readings that entered below zero: more was exported than drawn.
     pub exported: u64,
-    /// Readings that were clamped to the declared capacity.
+    /// Readings that were clamped to the declared capacity, or to what noise was agreed for.
     pub clamped: u64,
     /// Intervals without a reading.
     pub missing: u64,

@@ -18,11 +18,17 @@ pub(super) struct Agreeing {
 }
 
 impl EventLoop {
-    /// Has the keys of the plan's epochs agreed on, those of the one in use first, once the roster has stopped changing: a change copies the meters of a feeder while
-    /// somebody else has them.
+    /// Has the keys of the plan's epochs agreed on, those of the newest first, once the roster has stopped changing: a change
+    /// copies the meters of a feeder while somebody else has them.
     pub(super) fn agree_ahead(&mut self, jobs: &mpsc::Sender<Work>) {
         let registry = &self.enrolment.registry;
-        let epochs = registry.plan.plan().epochs.iter().map(|epoch| epoch.epoch);
+        let epochs = registry
+            .plan
+            .plan()
+            .epochs
+            .iter()
+            .rev()
+            .map(|epoch| epoch.epoch);
         let epochs: Vec<KeyEpoch> = epochs.collect();
         let now = Some((registry.roster.version(), epochs.clone()));
         let agreeing = &mut self.agreeing;

@@ -15,11 +15,17 @@ impl<S: Store + 'static> Pipeline<S> {
         self.failing.load(Ordering::Relaxed) && self.stepping.as_ref().is_some_and(is_long)
     }
 
+    /// When what was folded is to be committed, if anything was.
+    pub(super) fn commit_at(&self) -> Option<Instant> {
+        let wait = self.runner.settings.analytics.commit_min_delay;
+        let since = self.folded_since?;
+        Some((since + wait).max(self.rests_until))
+    }
+
     pub(super) fn is_commit_due(&self, now: Instant) -> bool {
-        let waited = |since: Instant| now >= since + self.wait;
         let most = self.runner.settings.analytics.commit_max_reports;
         self.folded >= most
-            || self.folded_since.is_some_and(waited)
+            || self.commit_at().is_some_and(|due| now >= due)
             || (self.tick && self.folded == 0)
     }
 

@@ -231,13 +231,13 @@ impl Encoding {
         self.unit_bits()[0]
     }
 
-    /// Binary logarithms of one unit of values, presence, clamped and squares.
     /// The quanta that an energy has room for, of either sign, before it wraps around.
     #[must_use]
     pub fn room(&self) -> u64 {
         (self.profile.ring.modulus / 2) >> self.quantum_bits()
     }
 
+    /// Binary logarithms of one unit of values, presence, clamped and squares.
     pub(super) fn unit_bits(&self) -> [u32; 4] {
         let scale_bits = self.profile.scale_bits;
         let reference_bits = self.reference_wh.ilog2();

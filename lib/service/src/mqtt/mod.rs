@@ -11,7 +11,8 @@
 //!   over the next connection, so it may arrive twice and, if the broker dies, not at all:
 //!   an acknowledgement is flow control, receipts are what proves delivery.
 //! - The task never waits for the inbox, so a consumer may publish from the loop in which it receives.
-//!   The inbox is bounded by what a broker delivers without acknowledgements (rumqttd: 100 messages).
+//!   The inbox is bounded by what a broker delivers without acknowledgements (rumqttd: 100 messages); what comes in bulk is
+//!   acknowledged as it is read, while the inbox has room.
 
 mod backoff;
 mod brokers;

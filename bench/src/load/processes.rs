@@ -18,16 +18,19 @@ use service::stop::Stop;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
-use tokio::time::{Interval, interval};
+use tokio::time::{Interval, interval, timeout};
 use wire::PlanVersion;
 
 /// How often a process that ended is looked for.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How long a process may take to end.
+const LAST: Duration = Duration::from_secs(60);
+
 /// In the order in which they start; they end in the other.
 const ROLES: [Role; 3] = [Role::Broker, Role::Operator, Role::Analytics];
 
-pub(super) struct Apart {
+pub(super) struct Processes {
     pub(super) settings: Settings,
     config: PathBuf,
     processes: Vec<(Role, Child)>,
@@ -43,7 +46,7 @@ pub(super) struct InUse {
     pub(super) usage: Usage,
 }
 
-impl Apart {
+impl Processes {
     pub(super) fn start(settings: &Settings, state: &Path) -> Result<Self> {
         let mut settings = settings.clone();
         state.clone_into(&mut settings.deployment.state_dir);
@@ -58,7 +61,7 @@ impl Apart {
         std::fs::write(&config, toml::to_string(&settings)?)
             .with_context(|| format!("cannot write {}", config.display()))?;
         let (sender, told) = mpsc::unbounded_channel();
-        let mut apart = Self {
+        let mut started = Self {
             settings,
             config,
             processes: Vec::new(),
@@ -67,9 +70,9 @@ impl Apart {
             told,
         };
         for role in ROLES {
-            apart.spawn(role)?;
+            started.spawn(role)?;
         }
-        Ok(apart)
+        Ok(started)
     }
 
     fn log(&self, role: Role) -> PathBuf {
@@ -161,7 +164,11 @@ impl Apart {
             if let Some(id) = process.id() {
                 signal(id, "TERM")?;
             }
-            let status = process.wait().await?;
+            let Ok(status) = timeout(LAST, process.wait()).await else {
+                process.kill().await?;
+                bail!("the {} did not end within {LAST:?}", role.name());
+            };
+            let status = status?;
             ensure!(status.success(), "the {} ended with {status}", role.name());
         }
         Ok(())

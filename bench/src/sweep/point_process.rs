@@ -29,7 +29,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// What the process of a point is told.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Told {
+pub(crate) struct PointArguments {
     #[command(flatten)]
     sweep: Options,
     #[arg(long)]
@@ -82,12 +82,13 @@ pub(super) async fn measure(
     if stop.is_stopped() {
         return Err(Interrupted.into());
     }
-    serde_json::from_slice(&ended.stdout).or_else(|_| {
+    serde_json::from_slice(&ended.stdout).or_else(|unread| {
         let mut point = unmeasured(base, options, planned)?;
         point.status = Status::Failed;
-        point
-            .reasons
-            .push(format!("its process ended with {}", ended.status));
+        point.reasons.push(format!(
+            "its process ended with {}, and what it printed is no result: {unread}",
+            ended.status
+        ));
         Ok(Measured {
             point,
             extras: Extras::of(&work.label),
@@ -95,7 +96,7 @@ pub(super) async fn measure(
     })
 }
 
-/// What [`Told`] is made of.
+/// What [`PointArguments`] is made of.
 fn told(
     options: &Options,
     (parameter, planned): (Parameter, &Planned),
@@ -148,7 +149,7 @@ pub(super) fn unmeasured(base: &Settings, options: &Options, planned: &Planned) 
 }
 
 /// The same from within: measures the one point that it is told of.
-pub(crate) async fn run(base: &Settings, told: &Told, stop: &Stop) -> Result<Measured> {
+pub(crate) async fn run(base: &Settings, told: &PointArguments, stop: &Stop) -> Result<Measured> {
     let began = Instant::now();
     let options = Options {
         quick: told.quick,
