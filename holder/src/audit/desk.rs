@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use packed::Profile;
 use service::trust::HeldPlan;
-use service::{Chain, Settings};
+use service::{Chain, Settings, failpoint};
 use tokio::time::Instant;
 use wire::{
     AuditDemand, Digest, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis,
@@ -217,6 +217,7 @@ impl Audits {
         let opened = opened.map_err(|error| error.reason())?;
         audit.take(place, (&opened.message, &opened.limbs), now);
         metrics::audited_report();
+        failpoint::hit("holder.after_audited_report");
         Ok(())
     }
 
