@@ -195,10 +195,7 @@ impl SumTaker {
                         }));
                     }
                     Ok(Err(needed)) => return Considered::Done(needed.into()),
-                    Err(reason) => {
-                        self.say_refused(sum, reason);
-                        reason
-                    }
+                    Err(reason) => reason,
                 }
             }
             Decision::Duplicate => {

@@ -77,8 +77,12 @@ impl SumTaker {
         was_asked: bool,
     ) -> Result<Result<Unmasked, Needed>, Reason> {
         let sum = &opened.message;
-        if job.masks.is_none() && !was_asked {
-            self.check_noise(sum, job)?;
+        if job.masks.is_none()
+            && !was_asked
+            && let Err(reason) = self.check_noise(sum, job)
+        {
+            self.say_refused(sum, reason);
+            return Err(reason);
         }
         if let Some(needed) = self.needed(sum, job, None).filter(|_| !was_asked) {
             return Ok(Err(needed));
