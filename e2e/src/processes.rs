@@ -104,11 +104,56 @@ impl Deployment {
 
     /// Runs an operator command to its end, such as `pending`, and returns what it printed.
     pub fn operator(&self, arguments: &[&str]) -> String {
-        let output = self.command("operator", arguments).output();
+        self.run("operator", arguments)
+    }
+
+    /// Runs a command of a binary to its end, and returns what it printed.
+    pub fn run(&self, name: &str, arguments: &[&str]) -> String {
+        let output = self.command(name, arguments).output();
         let output = output.expect("it runs");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {errors}");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Has holders of these names come to an agreement, of whom two have every mask key and all consent. Returns what all processes need
+    /// in their settings.
+    pub fn agree(&self, ids: &[&str], proposed: &[&str]) -> String {
+        // `before`, and then the file with each of these extensions of each holder.
+        let step = |id: &str, before: &str, extensions: &[&str]| {
+            let mut line: Vec<String> = before.split(' ').map(str::to_owned).collect();
+            for extension in extensions {
+                line.extend(ids.iter().map(|id| format!("{id}.{extension}")));
+            }
+            line.extend(["--set".to_owned(), format!("holder.id={id}")]);
+            self.run(
+                "holder",
+                &line.iter().map(String::as_str).collect::<Vec<_>>(),
+            )
+        };
+        let mut pinned = Vec::new();
+        for id in ids {
+            let (told, own) = (step(id, "init", &[]), format!("{id}:"));
+            let mut words = told.split_whitespace();
+            let named = words.find(|word| word.starts_with(&own));
+            pinned.push(named.expect("its name and key").to_owned());
+        }
+        let consents = ids.len();
+        let propose =
+            format!("propose --output first.proposal --threshold 2 --consents {consents}");
+        let propose = [&[&*propose], proposed].concat().join(" ");
+        step(ids[0], &propose, &["card"]);
+        for id in ids {
+            step(id, "deal first.proposal", &[]);
+        }
+        for id in ids {
+            step(id, "accept first.proposal", &["deal"]);
+        }
+        let assemble = "assemble --output first.agreement first.proposal";
+        step(ids[0], assemble, &["deal", "acceptance"]);
+        format!(
+            "[holders]\nagreements = [\"first.agreement\"]\npinned = {pinned:?}\nthreshold = 2\nconsents = {consents}\n"
+        )
     }
 
     /// What a person does who has looked with these settings: runs the command that `operator pending` prints for this peer.

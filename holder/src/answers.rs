@@ -58,7 +58,7 @@ pub(crate) struct Answers {
     pub(crate) to_audit: Vec<KeptSum>,
     future_tolerance: Duration,
     pub(crate) clock: SharedClock,
-    budgets: metrics::Budgets,
+    pub(crate) budgets: metrics::Budgets,
 }
 
 impl Answers {
@@ -101,6 +101,7 @@ impl Answers {
         for part in answers.parts.values() {
             answers.pads.expect(part, answers.roster.feeders());
         }
+        answers.recall_budgets()?;
         metrics::meters(answers.roster.len());
         Ok(answers)
     }

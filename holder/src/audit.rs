@@ -4,12 +4,13 @@
 //! draws another time; a person may demand one too. An audit that a kill interrupts begins again.
 //!
 //! # Layout
-//! * `check`: one audit · `desk`: all that are under way · `records`: what became of them, in files · `wanted`: what persons demand · [`command`]: `holder audit`
+//! * `check`: one audit · `desk`: all that are under way · `records`: what became of them, in files · `say`: and in the log · `wanted`: what persons demand · [`command`]: `holder audit`
 
 mod check;
 mod command;
 mod desk;
 pub(crate) mod records;
+mod say;
 mod wanted;
 
 pub use command::{AuditCommand, AuditError};

@@ -144,12 +144,13 @@ impl Ledger {
         }
     }
 
-    /// Format 1 had no sums, and one version for all pages. No countersignature of its time counts any more, so no page has a version
+    /// Format 1 had no sums, no noise, and one version for all pages. No countersignature of its time counts any more, so no page has a version
     /// that an earlier state of it could follow.
     fn migrate_from_1(&self) -> Result<(), Error> {
         let changes = self.database.begin_write()?;
         changes.open_table(PAGES)?;
         changes.open_table(SUMS)?;
+        changes.open_table(GIVEN)?;
         changes.open_table(BOUNDS)?.remove("roster version")?;
         changes.open_table(META)?.insert("format", FORMAT)?;
         Ok(changes.commit()?)
@@ -274,6 +275,11 @@ impl Ledger {
         };
         self.at(read())
     }
+}
+
+fn feeder_id(text: &str) -> Result<FeederId, Error> {
+    let parsed = text.parse();
+    parsed.map_err(|error: wire::IdError| Error::Corrupted(error.to_string()))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub fn register() {
     describe_gauge!(
         LEFT,
         "What the feeder with the least may still give away by noisy totals in its newest period, as a share of what this holder \
-         lets pass; 1 until a sum with noise comes"
+         lets pass; 1 where nothing was spent"
     );
     gauge!(LEFT).set(1.0);
     register::histogram(ANSWER, "Time from a question to its answer");
@@ -125,8 +125,13 @@ impl Budgets {
         if known.0 <= period {
             *known = (period, left.clamp(0.0, 1.0));
         }
-        let least = self.0.values().map(|(_, left)| *left);
-        gauge!(LEFT).set(least.fold(1.0, f64::min));
+        gauge!(LEFT).set(self.least());
+    }
+
+    /// Of the feeder that has the least.
+    pub(crate) fn least(&self) -> f64 {
+        let all = self.0.values().map(|(_, left)| *left);
+        all.fold(1.0, f64::min)
     }
 }
 

@@ -7,7 +7,7 @@
 use masks::MaskSecret;
 use packed::RING;
 use packed::layout::{Encoding, Layout};
-use privacy::{Agreed, Bits, Noise, Spent, Unit};
+use privacy::{Agreed, Bits, Noise, Spent};
 use service::trust::HeldPlan;
 use wire::{Digest, Reason, Sum, Terms};
 
@@ -19,14 +19,21 @@ pub(crate) struct SumNoise {
     encoding: Encoding,
     /// What it gives away of each household in it.
     pub(crate) cost: Spent,
+    /// Whether it leaves something to read.
+    pub(crate) checked: Result<(), Reason>,
 }
 
 impl SumNoise {
-    /// That of a sum; none if its total is exact.
+    /// That of a sum; none if its total is exact. Sums of household-days have `day_min_meters` or more.
     ///
     /// # Errors
     /// [`Reason::NotSupported`] where noise cannot hide what the sum says, [`Reason::UnknownFeeder`].
-    pub(crate) fn of(sum: &Sum, terms: &Terms, held: &HeldPlan) -> Result<Option<Self>, Reason> {
+    pub(crate) fn of(
+        sum: &Sum,
+        terms: &Terms,
+        held: &HeldPlan,
+        day_min_meters: u32,
+    ) -> Result<Option<Self>, Reason> {
         let feeders = sum.shares().map(|share| share.feeder);
         let agreed = Agreed::of(terms, feeders).map_err(|_| Reason::NotSupported)?;
         let Some(agreed) = agreed else {
@@ -38,27 +45,15 @@ impl SumNoise {
         }
         let setting = held.plan.feeder(&sum.feeder, sum.window);
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
+        let encoding = held.encoding(setting);
+        let (place, room) = ((setting, &held.plan), encoding.room());
         Ok(Some(Self {
             agreed,
             noise: agreed.noise(setting, &held.plan),
-            encoding: held.encoding(setting),
+            checked: agreed.check(sum.contributors(), place, room, day_min_meters),
+            encoding,
             cost: agreed.cost(held.grid.intervals(sum.window), &held.plan),
         }))
-    }
-
-    /// Whether the noise leaves something to read: the group is large enough for what ε is about, and a total with its noise does not
-    /// wrap around.
-    pub(crate) fn check(&self, sum: &Sum, day_min_meters: u32) -> Result<(), Reason> {
-        let contributors = sum.contributors();
-        if self.agreed.guarantee.unit == Unit::HouseholdDay && contributors < day_min_meters {
-            return Err(Reason::MinMeters);
-        }
-        let largest = self.encoding.reference_wh / self.encoding.quantum_wh;
-        let total = largest.saturating_mul(contributors.into());
-        match total.saturating_add(self.noise.reach()) <= self.encoding.room() {
-            true => Ok(()),
-            false => Err(Reason::BeyondProfile),
-        }
     }
 
     /// Takes a stream's share off its masks, so that it is in the total once they are taken off. `words` are the masks of all

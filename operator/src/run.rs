@@ -145,6 +145,7 @@ pub(crate) fn open(
         max_refusals: settings.operator.max_refusals,
         future_tolerance: settings.analytics.future_tolerance,
         publish_totals: settings.operator.publish_totals,
+        day_min_meters: settings.publish.household_day_min_meters,
         release: settings.release.rules(settings.plan.minimum_group()),
     };
     let book = SearchBook::default();

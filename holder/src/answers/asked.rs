@@ -94,7 +94,7 @@ impl Answers {
             .and_then(|()| self.settings(&sum, &held.plan));
         let asked = checked.and_then(|settings| {
             Ok(Asked {
-                noise: SumNoise::of(&sum, terms, held)?,
+                noise: SumNoise::of(&sum, terms, held, self.day_min_meters)?,
                 subject: ask.subject(),
                 terms: digest,
                 shape: held.shape,

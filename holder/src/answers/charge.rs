@@ -1,6 +1,7 @@
 //! What sums with noise give away, and whether they may.
 
-use wire::Reason;
+use privacy::Agreed;
+use wire::{Reason, WindowStart};
 
 use super::Answers;
 use super::asked::Asked;
@@ -17,7 +18,7 @@ impl Answers {
             return Ok(Ok(None));
         };
         let sum = &asked.sum;
-        if let Err(reason) = noise.check(sum, self.day_min_meters) {
+        if let Err(reason) = noise.checked {
             return Ok(Err(reason));
         }
         let period = noise.agreed.period(sum.window);
@@ -33,5 +34,24 @@ impl Answers {
         }
         let cost = noise.cost;
         Ok(Ok(Some(Charge { cost, period })))
+    }
+
+    /// What feeders have left, by what an earlier process consented to: each in its newest period, under the terms of its newest window.
+    pub(super) fn recall_budgets(&mut self) -> Result<(), HolderError> {
+        for (feeder, window) in self.ledger.newest_given()? {
+            let terms = self.parts.values().map(|part| &part.terms);
+            let terms = terms.filter(|terms| terms.from <= window);
+            let terms = terms.max_by_key(|terms| terms.generation);
+            let agreed = terms.and_then(|terms| Agreed::of(terms, [&feeder].into_iter()).ok()?);
+            let Some(agreed) = agreed else {
+                continue;
+            };
+            let period = agreed.period(window);
+            let none = WindowStart(period.end);
+            let given = self.ledger.given_away(&feeder, &period, none)?;
+            let left = agreed.left(&given) / agreed.limit;
+            self.budgets.left(&feeder, period.start, left);
+        }
+        Ok(())
     }
 }

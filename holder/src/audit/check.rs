@@ -37,6 +37,8 @@ pub(super) struct Audit {
     /// When the last report came, or the audit began.
     pub(super) since: Instant,
     pub(super) began: Instant,
+    /// Since when another has its place.
+    aside: Option<Instant>,
 }
 
 impl Audit {
@@ -68,7 +70,24 @@ impl Audit {
             asked_at: None,
             since: now,
             began: now,
+            aside: None,
         })
+    }
+
+    /// Whether it demands nothing for the time being. What comes all the same is taken.
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
+    pub(super) fn set_aside(&mut self, now: Instant) {
+        self.aside = Some(now);
+    }
+
+    /// It demands again. While it was aside it did not wait for reports.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        if let Some(at) = self.aside.take() {
+            self.since = now.min(self.since + (now - at));
+        }
     }
 
     /// The feeder of one of the sum's shares.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use service::store::Fault;
 use service::{Settings, cli};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use wire::{Digest, FeederId, UnixSeconds, WindowStart};
 
+use super::desk::LONGEST;
 use super::drawn;
 use super::records::{self, Named, Outcome, Record, Wanted};
 use crate::keys::path_of;
@@ -73,9 +74,20 @@ pub enum AuditError {
     NotTaken,
     /// It knows no such sum.
     #[error(
-        "there is nothing to audit: this holder consented to no such sum, or it has forgotten it (holder.keep_sums)"
+        "there is nothing to audit: this holder consented to no such sum, has forgotten it (holder.keep_sums), or cannot audit it (see its log)"
     )]
     Nothing,
+    /// It came to nothing in time.
+    #[error(
+        "the audit {name} is not over after {}: see the holder's log, and `holder audit --results` later",
+        humantime::format_duration(*waited)
+    )]
+    NotOver {
+        /// Its name.
+        name: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// Some are wrong, or incomplete.
     #[error("of {all} audits {wrong} are wrong and {incomplete} incomplete")]
     NotRight {
@@ -100,7 +112,7 @@ impl AuditCommand {
         let holder = path_of(settings);
         let records = match self.results {
             true => records::read_all(&holder).map_err(at(&records::folder_in(&holder)))?,
-            false => self.demand(&holder).await?,
+            false => self.demand(&holder, settings.holder.audit_wait).await?,
         };
         let told = match self.output {
             Form::Text => shown(&records),
@@ -112,7 +124,7 @@ impl AuditCommand {
         Ok((told, judged(&records)))
     }
 
-    async fn demand(&self, holder: &Path) -> Result<Vec<Record>, AuditError> {
+    async fn demand(&self, holder: &Path, wait: Duration) -> Result<Vec<Record>, AuditError> {
         match Ledger::open(holder) {
             Ok(_) => {
                 return Err(AuditError::NotRunning {
@@ -137,9 +149,13 @@ impl AuditCommand {
         if names.is_empty() {
             return Err(AuditError::Nothing);
         }
+        // As long as one takes at most, and a while for its place.
+        let waited = BEGINS + wait.saturating_mul(LONGEST + 1);
+        let until = Instant::now() + waited;
         let mut ended = Vec::new();
         for name in names {
-            ended.push(end_of(&records::path_of(&folder, &name)).await?);
+            let end = timeout_at(until, end_of(&records::path_of(&folder, &name))).await;
+            ended.push(end.map_err(|_| AuditError::NotOver { name, waited })??);
         }
         Ok(ended)
     }

@@ -7,25 +7,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use packed::Profile;
 use service::trust::HeldPlan;
-use service::{Chain, Settings};
+use service::{Chain, Settings, failpoint};
 use tokio::time::Instant;
 use wire::{
     AuditDemand, Digest, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis,
     WindowStart,
 };
 
-use super::check::{Audit, Place};
-use super::records::{self, Named, Outcome, Record, VERSION, Verdict};
+use super::check::{Audit, Place, parts};
+use super::records::{self, Named, Record, VERSION, Verdict};
+use super::say::{say, say_unusable};
 use crate::answers::{Answers, Outgoing};
-use crate::ledger::{KeptSum, LedgerError, SumKey};
+use crate::ledger::{KeptSum, LedgerError};
 use crate::metrics;
 use crate::roster::OwnRoster;
 
-/// The most audits at a time: each awaits so many reports at most as `check` demands at once.
+/// The most audits that demand reports at a time: each awaits so many at most as `check` demands at once.
 const MAX_RUNNING: usize = 32;
 
 /// How many times as long as it waits for another report an audit takes at most.
-const LONGEST: u32 = 12;
+pub(super) const LONGEST: u32 = 12;
 
 /// The audits of a holder.
 #[derive(Debug)]
@@ -68,17 +69,17 @@ impl Audits {
         now: Instant,
     ) -> Result<Vec<Outgoing>, LedgerError> {
         self.queue.extend(answers.to_audit.drain(..));
-        self.take_wanted(answers)?;
         let Some(held) = answers.held.clone() else {
             return Ok(Vec::new());
         };
-        while self.running.len() < MAX_RUNNING
+        self.take_wanted(answers, &held)?;
+        while self.has_place(now)
             && let Some(kept) = self.queue.pop_front()
         {
             self.begin(kept, &held, (answers, now))?;
         }
         let (again, mut due) = (self.again, Vec::new());
-        for audit in &mut self.running {
+        for audit in self.running.iter_mut().filter(|audit| !audit.is_aside()) {
             let places = audit.due(again, now);
             due.extend(demands(audit, &places, &answers.roster));
         }
@@ -89,6 +90,34 @@ impl Audits {
         self.end(answers, now)?;
         metrics::audits(self.running.len() + self.queue.len());
         Ok(sealed)
+    }
+
+    /// Whether an audit may begin. Where all places are taken, one that is not answered gives its place to whoever waits for one, and
+    /// goes on when nobody does: gateways that are away hold no other audit up.
+    fn has_place(&mut self, now: Instant) -> bool {
+        let places = self
+            .running
+            .iter()
+            .filter(|audit| !audit.is_aside())
+            .count();
+        let free = MAX_RUNNING.saturating_sub(places);
+        if self.queue.is_empty() {
+            let aside = self.running.iter_mut().filter(|audit| audit.is_aside());
+            aside.take(free).for_each(|audit| audit.go_on(now));
+            return false;
+        }
+        let unanswered = self.running.iter_mut();
+        let unanswered =
+            unanswered.filter(|audit| !audit.is_aside() && now - audit.since >= self.again);
+        let silent = unanswered.min_by_key(|audit| audit.since);
+        match silent {
+            _ if free > 0 => true,
+            Some(audit) => {
+                audit.set_aside(now);
+                true
+            }
+            None => false,
+        }
     }
 
     fn begin(
@@ -102,15 +131,14 @@ impl Audits {
             return Ok(());
         }
         let coefficients = held.shape.coefficients();
-        let begun =
-            profile(&key, held).and_then(|profile| Audit::new(kept, (profile, coefficients), now));
-        match begun {
+        let profile = usable(&kept, held);
+        match profile.and_then(|profile| Audit::new(kept, (profile, coefficients), now)) {
             Ok(audit) => {
                 self.record(&audit, None, answers.clock.now());
                 self.running.push(audit);
             }
             Err(reason) => {
-                tracing::error!(%reason, feeder = %key.feeder, window = %key.window, "a sum cannot be audited");
+                say_unusable(&key, reason);
                 answers.ledger.audit(&key, true)?;
             }
         }
@@ -144,8 +172,8 @@ impl Audits {
         let mut going_on = Vec::new();
         for audit in std::mem::take(&mut self.running) {
             // A gateway that shows a report now and then holds no audit up for ever.
-            let is_over =
-                now - audit.since >= self.wait || now - audit.began >= self.wait * LONGEST;
+            let is_silent = !audit.is_aside() && now - audit.since >= self.wait;
+            let is_over = is_silent || now - audit.began >= self.wait * LONGEST;
             let Some(outcome) = audit.outcome(is_over) else {
                 going_on.push(audit);
                 continue;
@@ -189,6 +217,7 @@ impl Audits {
         let opened = opened.map_err(|error| error.reason())?;
         audit.take(place, (&opened.message, &opened.limbs), now);
         metrics::audited_report();
+        failpoint::hit("holder.after_audited_report");
         Ok(())
     }
 
@@ -245,35 +274,15 @@ fn demands(audit: &Audit, places: &[Place], roster: &OwnRoster) -> Vec<Demand> {
 }
 
 /// The parameters that the reports of a sum are packed with.
-fn profile(key: &SumKey, held: &HeldPlan) -> Result<&'static Profile, Reason> {
+///
+/// # Errors
+/// Why it cannot be audited.
+pub(super) fn usable(kept: &KeptSum, held: &HeldPlan) -> Result<&'static Profile, Reason> {
+    let key = &kept.key;
+    parts(kept)?;
     let setting = held.plan.feeder(&key.feeder, key.window);
     let setting = setting.ok_or(Reason::UnknownFeeder)?;
     Profile::by_name(setting.profile.as_str()).map_err(|_| Reason::NotReady)
-}
-
-fn say(audit: &Audit, verdict: &Verdict) {
-    let sum = &audit.sum;
-    let list = |named: &[Named]| {
-        let all = named
-            .iter()
-            .map(|one| format!("{} of {}", one.meter, one.gateway));
-        all.collect::<Vec<_>>().join(", ")
-    };
-    match verdict.outcome {
-        Outcome::Right => tracing::info!(
-            feeder = %sum.feeder, window = %sum.window, part = sum.part.0, reports = sum.contributors(),
-            "audited: the reports that its meters signed add up to the sum"
-        ),
-        Outcome::Wrong => tracing::error!(
-            feeder = %sum.feeder, window = %sum.window, part = sum.part.0, analytics = %sum.analytics,
-            differs = verdict.differs, other = list(&verdict.other), unusable = list(&verdict.unusable),
-            "audited: the sum that this analytics service signed is not of the reports that its meters signed"
-        ),
-        Outcome::Incomplete => tracing::warn!(
-            feeder = %sum.feeder, window = %sum.window, part = sum.part.0, missing = list(&verdict.missing),
-            "an audit is incomplete: these meters' reports were not shown"
-        ),
-    }
 }
 
 /// Who is at a place of a sum: nothing is consented to with a meter that is not in the roster, and none ever leaves that.

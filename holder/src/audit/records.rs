@@ -15,7 +15,7 @@ use wire::{
 
 use crate::ledger::SumKey;
 
-/// The most audits that are remembered; the oldest windows' go first.
+/// The most audits that are remembered; those written longest ago go first, so that nobody waits for one that went at once.
 const MAX_RECORDS: usize = 1_000;
 
 /// The version of a record.
@@ -134,20 +134,66 @@ pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Drops the oldest records beyond what is remembered.
+/// Drops the records beyond what is remembered.
 pub(super) fn trim(folder: &Path) -> io::Result<()> {
+    trim_to(folder, MAX_RECORDS)
+}
+
+fn trim_to(folder: &Path, most: usize) -> io::Result<()> {
     let names = names(folder)?;
-    let surplus = names.len().saturating_sub(MAX_RECORDS);
-    let mut surplus = names[..surplus].iter();
-    surplus.try_for_each(|name| fs::remove_file(path_of(folder, name)))
+    let surplus = names.len().saturating_sub(most);
+    if surplus == 0 {
+        return Ok(());
+    }
+    let written = |path: PathBuf| Ok((fs::metadata(&path)?.modified()?, path));
+    let all = names.iter().map(|name| written(path_of(folder, name)));
+    let mut all = all.collect::<io::Result<Vec<_>>>()?;
+    all.sort_unstable();
+    let mut surplus = all[..surplus].iter();
+    surplus.try_for_each(|(_, path)| fs::remove_file(path))
 }
 
 /// All audits that are remembered of the holder whose folder this is, by window.
 pub(crate) fn read_all(holder: &Path) -> io::Result<Vec<Record>> {
     let folder = folder_in(holder);
-    let names = names(&folder)?;
-    names
-        .iter()
-        .map(|name| read(&path_of(&folder, name)))
-        .collect()
+    let mut records = Vec::new();
+    for name in names(&folder)? {
+        match read(&path_of(&folder, &name)) {
+            Ok(record) => records.push(record),
+            // The running holder has forgotten it since, or begins it again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_last_stays_whichever_window_it_is_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        for (at, name) in ["0002", "0003", "0001"].into_iter().enumerate() {
+            let path = path_of(folder, name);
+            write(&path, &at).unwrap();
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at as u64);
+            file.set_modified(then).unwrap();
+        }
+        trim_to(folder, 2).unwrap();
+        assert_eq!(names(folder).unwrap(), ["0001", "0003"]);
+    }
+
+    #[test]
+    fn a_record_that_goes_while_all_are_read_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = folder_in(dir.path());
+        fs::create_dir(&folder).unwrap();
+        // A link to nothing is named and not there, as one that goes in between.
+        std::os::unix::fs::symlink(folder.join("gone"), path_of(&folder, "0001")).unwrap();
+        assert_eq!(read_all(dir.path()).unwrap(), []);
+    }
 }

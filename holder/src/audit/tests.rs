@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Parser;
 use packed::{ADDITIVE, Accumulator, RING};
 use service::Settings;
 use tokio::time::Instant;
-use wire::{
-    AuditDemand, Digest, MeterId, Reason, Report, Salt, SigningKey, Step, Sum, UnixMillis,
-    UnixSeconds,
-};
+use wire::{AuditDemand, Digest, MeterId, Reason, Report, Salt, SigningKey, Step, Sum, UnixMillis};
 
 use super::records::{Named, Record};
 use super::*;
 use crate::answers::Outgoing;
 use crate::testing::{FEEDERS, World};
+
+mod command;
+mod queue;
+mod wrong;
 
 const METERS: u32 = 8;
 const LIMIT: usize = 1 << 20;
@@ -98,6 +98,22 @@ impl Auditing {
         }
     }
 
+    /// It has consented to the honest sum of three meters: with what they sent.
+    fn of_three() -> (Self, Sum, Vec<Sent>) {
+        let mut auditing = Self::new();
+        let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2]);
+        let reports = auditing.consent_to_honest(&sum);
+        (auditing, sum, reports)
+    }
+
+    /// Has it consent to an honest sum; what its meters sent.
+    fn consent_to_honest(&mut self, sum: &Sum) -> Vec<Sent> {
+        let reports = all(&self.world, sum);
+        let limbs = added(&self.world, &reports);
+        self.consent(sum, &limbs);
+        reports
+    }
+
     /// Has it consent to a sum with this ciphertext.
     fn consent(&mut self, sum: &Sum, limbs: &[u8]) {
         let topic = self.world.topics.sum(wire::Shard(0), &sum.feeder);
@@ -170,9 +186,7 @@ fn named(sent: &Sent) -> Named {
 async fn an_honest_sum_is_audited_right_also_when_the_holder_is_killed_in_between() {
     let mut auditing = Auditing::new();
     let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2, 5]);
-    let reports = all(&auditing.world, &sum);
-    let limbs = added(&auditing.world, &reports);
-    auditing.consent(&sum, &limbs);
+    let reports = auditing.consent_to_honest(&sum);
     let mut now = Instant::now();
     for killed in [true, false] {
         let demands = auditing.tick(now);
@@ -209,63 +223,8 @@ async fn an_honest_sum_is_audited_right_also_when_the_holder_is_killed_in_betwee
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sum_that_analytics_added_whole_quanta_to_is_wrong() {
-    let mut auditing = Auditing::new();
-    let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2]);
-    let reports = all(&auditing.world, &sum);
-    let words = auditing.world.holders[0]
-        .held
-        .as_ref()
-        .unwrap()
-        .shape
-        .coefficients();
-    let limbs = added(&auditing.world, &reports);
-    let mut doctored = packed::unpack(&RING, words + RING.dimension, &limbs).unwrap();
-    doctored[3] = (doctored[3] + (1 << 20)) % RING.modulus;
-    auditing.consent(&sum, &packed::pack(&RING, &doctored).unwrap());
-    let now = Instant::now();
-    auditing.tick(now);
-    for report in &reports {
-        auditing.show(report, now).unwrap();
-    }
-    assert_eq!(auditing.outcome(now), Outcome::Wrong);
-    let record = auditing.record();
-    let verdict = record.verdict.unwrap();
-    assert!(verdict.differs && verdict.other.is_empty() && verdict.missing.is_empty());
-    assert_eq!(record.analytics.as_str(), "analytics-1");
-}
-
-/// Analytics and the meter went along: its report was sent, and another one of it is in the sum.
-#[tokio::test(start_paused = true)]
-async fn a_report_that_was_left_out_and_replaced_by_another_is_named() {
-    let mut auditing = Auditing::new();
-    let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2]);
-    let reports = all(&auditing.world, &sum);
-    let limbs = added(&auditing.world, &reports);
-    auditing.consent(&sum, &limbs);
-    let now = Instant::now();
-    auditing.tick(now);
-    let sent = sealed(&auditing.world, &sum, (1, Salt([9; 8])), 7);
-    auditing.show(&sent, now).unwrap();
-    auditing.show(&reports[0], now).unwrap();
-    assert_eq!(auditing.tick(now), []);
-    assert_eq!(auditing.record().verdict, None, "one may still come");
-    auditing.show(&reports[2], now).unwrap();
-    assert_eq!(auditing.outcome(now), Outcome::Wrong);
-    let verdict = auditing.record().verdict.unwrap();
-    assert_eq!(
-        (verdict.other, verdict.missing),
-        (vec![named(&sent)], vec![])
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_does_not_come_is_demanded_again_and_then_named_with_its_gateway() {
-    let mut auditing = Auditing::new();
-    let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2]);
-    let reports = all(&auditing.world, &sum);
-    let limbs = added(&auditing.world, &reports);
-    auditing.consent(&sum, &limbs);
+    let (mut auditing, _, reports) = Auditing::of_three();
     let mut now = Instant::now();
     auditing.tick(now);
     auditing.show(&reports[2], now).unwrap();
@@ -287,132 +246,9 @@ async fn what_does_not_come_is_demanded_again_and_then_named_with_its_gateway() 
     assert!(!verdict.differs);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_no_audit_awaits_or_its_meter_did_not_sign_is_refused_by_reason() {
-    let mut auditing = Auditing::new();
-    let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2]);
-    let reports = all(&auditing.world, &sum);
-    let limbs = added(&auditing.world, &reports);
-    auditing.consent(&sum, &limbs);
-    let now = Instant::now();
-    auditing.tick(now);
-    let world = &auditing.world;
-    let salt = sum.salts[1];
-    let elsewhere = world.sum(FEEDERS[1], 0, &[0, 1, 2]);
-    let later = world.sum(FEEDERS[0], 1, &[0, 1, 2]);
-    let mut garbled = reports[0].message.to_vec();
-    garbled.truncate(40);
-    for (sent, expected) in [
-        (sealed(world, &sum, (1, salt), 66), Reason::BadSignature),
-        (sealed(world, &sum, (3, salt), 7), Reason::Conflict),
-        (sealed(world, &sum, (METERS, salt), 7), Reason::UnknownMeter),
-        (sealed(world, &elsewhere, (1, salt), 7), Reason::Conflict),
-        (sealed(world, &later, (1, salt), 7), Reason::Conflict),
-        (
-            Sent {
-                message: garbled.into(),
-                ..sealed(world, &sum, (1, salt), 7)
-            },
-            Reason::InvalidMessage,
-        ),
-    ] {
-        let place = (&auditing.world.holders[0], LIMIT);
-        assert_eq!(
-            auditing.audits.take(&sent.message, place, now),
-            Err(expected)
-        );
-    }
-    for report in &reports {
-        auditing.show(report, now).unwrap();
-    }
-    assert_eq!(auditing.outcome(now), Outcome::Right);
-}
-
 #[test]
 fn a_share_of_nothing_is_never_drawn_and_one_of_all_always() {
     assert!((0..100).all(|_| is_drawn(1.0) && !is_drawn(0.0)));
     let drawn = (0..2_000).filter(|_| is_drawn(0.5)).count();
     assert!((700..1_300).contains(&drawn), "{drawn}");
-}
-
-#[derive(Parser)]
-struct Line {
-    #[command(flatten)]
-    command: AuditCommand,
-}
-
-fn command(line: &[&str]) -> AuditCommand {
-    let line = [&["audit"], line].concat();
-    Line::try_parse_from(line).ok().unwrap().command
-}
-
-/// The running holder drives its audits until the command has what it asked for; gateways show what they have.
-async fn run(
-    auditing: &mut Auditing,
-    line: &[&str],
-    reports: &[Sent],
-) -> Result<(String, Result<(), AuditError>), AuditError> {
-    let settings = auditing.settings.clone();
-    let running = command(line).run(&settings);
-    tokio::pin!(running);
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut running => return ended,
-            () = tokio::time::sleep(SECOND) => {
-                let now = Instant::now();
-                if auditing.tick(now).is_empty() {
-                    continue;
-                }
-                for report in reports {
-                    let _ = auditing.show(report, now);
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_person_demands_an_audit_of_the_running_holder_and_sees_what_it_came_to() {
-    let mut auditing = Auditing::new();
-    auditing.world.holders[0].audit_share = 0.0;
-    let sum = auditing.world.sum(FEEDERS[0], 0, &[0, 1, 2]);
-    let reports = all(&auditing.world, &sum);
-    let limbs = added(&auditing.world, &reports);
-    let nothing = run(&mut auditing, &[], &reports).await.unwrap_err();
-    assert!(matches!(nothing, AuditError::Nothing), "{nothing}");
-    auditing.consent(&sum, &limbs);
-    let now = Instant::now();
-    assert_eq!(auditing.tick(now), [], "nobody demands it");
-
-    let window = UnixSeconds(sum.window.0).0.to_string();
-    let (told, judged) = run(&mut auditing, &[], &reports).await.unwrap();
-    assert!(
-        judged.is_ok() && told.starts_with("right: feeder-1, 2023"),
-        "{told}"
-    );
-    let of = ["--feeder", FEEDERS[0], "--window", &window];
-    let (told, judged) = run(&mut auditing, &of, &reports[1..]).await.unwrap();
-    let judged = judged.unwrap_err().to_string();
-    assert_eq!(judged, "of 1 audits 0 are wrong and 1 incomplete");
-    let missing = format!("not shown: {} of gateway-1", reports[0].meter);
-    assert!(told.contains(&missing), "{told}");
-    let (json, judged) = run(&mut auditing, &["--results", "--output", "json"], &[])
-        .await
-        .unwrap();
-    assert!(judged.is_err());
-    let records: Vec<Record> = serde_json::from_str(&json).unwrap();
-    assert_eq!(records, [auditing.record()]);
-
-    let elsewhere = ["--feeder", FEEDERS[1], "--window", &window];
-    let nothing = run(&mut auditing, &elsewhere, &[]).await.unwrap_err();
-    assert!(matches!(nothing, AuditError::Nothing), "{nothing}");
-    // Nobody is there to audit.
-    let settings = auditing.settings.clone();
-    auditing.world.holders.remove(0);
-    let stopped = command(&[]).run(&settings).await.unwrap_err();
-    assert!(
-        matches!(stopped, AuditError::NotRunning { .. }),
-        "{stopped}"
-    );
 }

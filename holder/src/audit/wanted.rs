@@ -4,17 +4,23 @@ use std::io;
 use std::path::Path;
 
 use service::Chain;
+use service::trust::HeldPlan;
 
 use super::check::parts;
-use super::desk::Audits;
+use super::desk::{Audits, usable};
 use super::drawn;
 use super::records::{self, Wanted};
+use super::say::say_unusable;
 use crate::answers::Answers;
 use crate::ledger::{KeptSum, LedgerError};
 
 impl Audits {
     /// Takes what persons demand.
-    pub(super) fn take_wanted(&mut self, answers: &mut Answers) -> Result<(), LedgerError> {
+    pub(super) fn take_wanted(
+        &mut self,
+        answers: &mut Answers,
+        held: &HeldPlan,
+    ) -> Result<(), LedgerError> {
         let folder = self.folder.join("wanted");
         let names = records::names(&folder);
         let names = names.inspect_err(|error| {
@@ -32,6 +38,10 @@ impl Audits {
             let sums = find(&wanted, answers)?;
             let mut begun = Vec::new();
             for kept in sums {
+                if let Err(reason) = usable(&kept, held) {
+                    say_unusable(&kept.key, reason);
+                    continue;
+                }
                 answers.ledger.audit(&kept.key, false)?;
                 begun.push(records::name_of(&kept.key));
                 // Until it begins, what it came to the last time is not what it comes to now.

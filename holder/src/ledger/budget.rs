@@ -9,7 +9,7 @@ use redb::{Error, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use wire::{FeederId, WindowStart};
 
 use super::tables::GIVEN;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, feeder_id};
 
 /// What a sum gives away of each feeder in it.
 #[derive(Clone, Debug)]
@@ -35,13 +35,38 @@ impl Charge {
         let place = (feeder.as_str(), window.0);
         let before = given.get(place)?.map(|row| row.value());
         let (epsilon, rho) = before.unwrap_or_default();
-        let cost = self.cost;
-        given.insert(place, (epsilon.max(cost.epsilon), rho.max(cost.rho)))?;
+        let cost = self.cost.or_more(Spent { epsilon, rho });
+        given.insert(place, (cost.epsilon, cost.rho))?;
         Ok(())
     }
 }
 
 impl Ledger {
+    /// The newest window of which a sum with noise was consented to, feeder by feeder.
+    pub(crate) fn newest_given(&self) -> Result<Vec<(FeederId, WindowStart)>, LedgerError> {
+        let read = || -> Result<_, Error> {
+            let view = self.database.begin_read()?;
+            let given = match view.open_table(GIVEN) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                given => given?,
+            };
+            let mut newest: Vec<(FeederId, WindowStart)> = Vec::new();
+            for row in given.iter()? {
+                let (place, _) = row?;
+                let (feeder, window) = place.value();
+                // By feeder, and then ascending.
+                match newest.last_mut() {
+                    Some((known, before)) if known.as_str() == feeder => {
+                        *before = WindowStart(window)
+                    }
+                    _ => newest.push((feeder_id(feeder)?, WindowStart(window))),
+                }
+            }
+            Ok(newest)
+        };
+        self.at(read())
+    }
+
     /// What was given away of a feeder in the windows of a period, but for `window` itself.
     pub(crate) fn given_away(
         &self,

@@ -5,7 +5,7 @@ use redb::{Error, ReadableDatabase as _, ReadableTable as _, ReadableTableMetada
 use wire::{Digest, FeederId, WindowStart};
 
 use super::tables::{ConsentKey, SUMS, SumRow};
-use super::{Entered, Ledger, LedgerError};
+use super::{Entered, Ledger, LedgerError, feeder_id};
 
 /// Whether a sum is to be audited: nobody says so, it is, or it was.
 const UNASKED: u8 = 0;
@@ -114,11 +114,10 @@ impl Ledger {
 }
 
 fn kept(key: (u64, &str, &[u8; 32]), signed: &[u8]) -> Result<KeptSum, Error> {
-    let damaged = |error: wire::IdError| Error::Corrupted(error.to_string());
     Ok(KeptSum {
         key: SumKey {
             window: WindowStart(key.0),
-            feeder: key.1.parse().map_err(damaged)?,
+            feeder: feeder_id(key.1)?,
             content: Digest(*key.2),
         },
         signed: Bytes::copy_from_slice(signed),

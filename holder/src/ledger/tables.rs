@@ -27,12 +27,13 @@ type ConsentRow = (
     &'static [u8],
 );
 
-/// Feeder and start of the window: what its sums with noise gave away of a household, in billionths of ε and 10⁻¹² of ρ.
-pub(super) const GIVEN: TableDefinition<(&str, u64), (u64, u64)> =
-    TableDefinition::new("given_away");
 /// By the same, but for the feeder whose topic a sum came on alone: whether it is to be audited, and the COSE_Sign1 of it.
 pub(super) const SUMS: TableDefinition<ConsentKey, SumRow> = TableDefinition::new("sums");
 pub(super) type SumRow = (u8, &'static [u8]);
+
+/// Feeder and start of the window: what its sums with noise gave away of a household, in billionths of ε and 10⁻¹² of ρ.
+pub(super) const GIVEN: TableDefinition<(&str, u64), (u64, u64)> =
+    TableDefinition::new("given_away");
 
 /// Feeder and number: meter, what it signs with, mask key, class of capacity, whether it is billed, gateway.
 pub(super) const MEMBERS: TableDefinition<(&str, u32), MemberRow> = TableDefinition::new("members");

@@ -91,6 +91,7 @@ fn a_ledger_of_format_1_is_taken_over() {
     let changes = ledger.database.begin_write().unwrap();
     changes.delete_table(PAGES).unwrap();
     changes.delete_table(SUMS).unwrap();
+    changes.delete_table(GIVEN).unwrap();
     let mut meta = changes.open_table(META).unwrap();
     meta.insert("format", "1").unwrap();
     drop(meta);
@@ -99,6 +100,9 @@ fn a_ledger_of_format_1_is_taken_over() {
     let mut ledger = Ledger::open(dir.path()).unwrap();
     assert_eq!(ledger.window(&a, WindowStart(100 * DAY)).unwrap(), [what]);
     assert!(ledger.page_versions().unwrap().is_empty());
+    assert_eq!(ledger.newest_given().unwrap(), []);
+    let view = ledger.database.begin_read().unwrap();
+    assert!(view.open_table(GIVEN).is_ok(), "it has every table");
     consent(&mut ledger, 101, &a, &consented(2, 0..3));
     assert_eq!(ledger.sums_of(WindowStart(101 * DAY)).unwrap().len(), 1);
 }

@@ -1,4 +1,4 @@
-use privacy::Guarantee;
+use privacy::{Guarantee, Unit};
 use wire::{AnswerBody, Ask, FeederId, NoiseTerms, Step};
 
 use super::*;
@@ -196,6 +196,12 @@ fn what_a_feeder_gives_away_is_spent_with_the_consent_once_a_window_and_refused_
         };
         assert_eq!(ask_consent(&mut world, 0, &part), None);
         world.restart(0);
+        let left = world.holders[0].budgets.least();
+        let expected = 1.0 - (index + 1) as f64 / 3.0;
+        assert!(
+            (left - expected).abs() < 1e-4,
+            "what a restart says: {left}"
+        );
     }
     let gone = sum(&world, 3);
     let rest = world.rest(3, [&[6], &[0, 1]]);

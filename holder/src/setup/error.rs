@@ -227,6 +227,16 @@ pub enum SetupError {
         /// The first window of the later terms.
         from: WindowStart,
     },
+    /// What is asked for of noise is nothing that an agreement can say.
+    #[error("{option} is {given}: give {expected}")]
+    NoiseOption {
+        /// The option, and the setting in its place.
+        option: &'static str,
+        /// What it is.
+        given: String,
+        /// What it may be.
+        expected: &'static str,
+    },
     /// Noise that cannot be made.
     #[error("the noise of the agreement cannot be made")]
     Noise(#[source] privacy::ParameterError),

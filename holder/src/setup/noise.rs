@@ -62,21 +62,66 @@ impl Noise {
                 NoiseUnit::Interval => Unit::Interval,
                 NoiseUnit::HouseholdDay => Unit::HouseholdDay,
             },
-            epsilon: Epsilon::try_from(epsilon).map_err(SetupError::Noise)?,
-            delta: (self.noise_delta.map(Delta::try_from).transpose())
-                .map_err(SetupError::Noise)?,
+            epsilon: Epsilon::try_from(epsilon)
+                .map_err(|_| wrong("--noise-epsilon", epsilon, EPSILON))?,
+            delta: (self.noise_delta)
+                .map(|delta| {
+                    Delta::try_from(delta).map_err(|_| wrong("--noise-delta", delta, DELTA))
+                })
+                .transpose()?,
         };
+        if self.noise_clip == Some(0) {
+            return Err(wrong("--noise-clip", "0", CLIP));
+        }
         let publish = &settings.publish;
-        let budget = self.noise_budget.unwrap_or(publish.budget_epsilon);
-        let period = self.noise_period.unwrap_or(publish.budget_period);
         let feeders: BTreeSet<FeederId> = self.noise_feeder.into_iter().collect();
         Ok(Some(NoiseTerms {
             clip_w: self.noise_clip.unwrap_or(0),
-            budget_millionths: (budget * 1e6).round() as u64,
-            period_s: period.as_secs(),
+            budget_millionths: budget(self.noise_budget.unwrap_or(publish.budget_epsilon))?,
+            period_s: period(self.noise_period.unwrap_or(publish.budget_period))?,
             feeders: feeders.into_iter().collect(),
             ..terms(&guarantee)
         }))
+    }
+}
+
+const EPSILON: &str = "a number from 0.001 to 100 with at most six decimals";
+const DELTA: &str =
+    "a number from 1e-15 to 0.001, a whole multiple of 1e-15, or leave it out for Laplace noise";
+const CLIP: &str = "a power of at least 1 W, or leave it out for the reference of the feeder";
+const BUDGET: &str = "an epsilon from 0.000001 to 4294967295";
+const PERIOD: &str = "whole seconds, from 1s to 4294967295s";
+
+fn wrong(option: &'static str, given: impl ToString, expected: &'static str) -> SetupError {
+    SetupError::NoiseOption {
+        option,
+        given: given.to_string(),
+        expected,
+    }
+}
+
+/// In millionths.
+fn budget(epsilon: f64) -> Result<u64, SetupError> {
+    match (1e-6..=f64::from(u32::MAX)).contains(&epsilon) {
+        true => Ok((epsilon * 1e6).round() as u64),
+        false => Err(wrong(
+            "--noise-budget, or publish.budget_epsilon,",
+            epsilon,
+            BUDGET,
+        )),
+    }
+}
+
+/// In seconds.
+fn period(period: Duration) -> Result<u64, SetupError> {
+    let is_whole = period.subsec_nanos() == 0;
+    match is_whole && (1..=u64::from(u32::MAX)).contains(&period.as_secs()) {
+        true => Ok(period.as_secs()),
+        false => Err(wrong(
+            "--noise-period, or publish.budget_period,",
+            humantime::format_duration(period),
+            PERIOD,
+        )),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use wire::{FeederId, FeederPlan, NoiseTerms, Plan, PrivacyUnit, Terms, WindowStart};
+use wire::{FeederId, FeederPlan, NoiseTerms, Plan, PrivacyUnit, Reason, Terms, WindowStart};
 
 use crate::guarantee::{Guarantee, Unit};
 use crate::noise::Noise;
@@ -99,6 +99,30 @@ impl Agreed {
         let sensitivity = self.sensitivity(setting, plan.interval_s);
         let noise = self.guarantee.noise_of(self.rho, sensitivity, day(plan));
         noise.of_shares(self.shares)
+    }
+
+    /// Whether the noise leaves something to read of a sum of so many contributors under this setting, whose energies have room for
+    /// `room` quanta of either sign: the group is large enough for what ε is about, and the total with its noise does not wrap around.
+    ///
+    /// # Errors
+    /// [`Reason::MinMeters`] with fewer than `day_min_meters` under a promise about household-days, [`Reason::BeyondProfile`].
+    pub fn check(
+        &self,
+        contributors: u32,
+        (setting, plan): (&FeederPlan, &Plan),
+        room: u64,
+        day_min_meters: u32,
+    ) -> Result<(), Reason> {
+        if self.guarantee.unit == Unit::HouseholdDay && contributors < day_min_meters {
+            return Err(Reason::MinMeters);
+        }
+        let largest = setting.reference_wh / setting.quantum_wh.max(1);
+        let total = largest.saturating_mul(contributors.into());
+        let reach = self.noise(setting, plan).reach();
+        match total.saturating_add(reach) <= room {
+            true => Ok(()),
+            false => Err(Reason::BeyondProfile),
+        }
     }
 
     /// What a sum of so many intervals gives away of a household in it.

@@ -28,6 +28,15 @@ impl Spent {
         Self { epsilon: 0, rho }
     }
 
+    /// The greater of both, each of ε and ρ for itself: what two sums give away of somebody who is in one of them only.
+    #[must_use]
+    pub fn or_more(self, other: Self) -> Self {
+        Self {
+            epsilon: self.epsilon.max(other.epsilon),
+            rho: self.rho.max(other.rho),
+        }
+    }
+
     /// As one ε, but for a chance `delta`. Without one, Gaussian noise has no ε.
     pub fn epsilon(&self, delta: Option<Delta>) -> f64 {
         let pure = self.epsilon as f64 / EPSILON_UNIT;

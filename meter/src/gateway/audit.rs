@@ -4,7 +4,7 @@
 //! answered with is on its way to everybody who may read reports anyway: one report as it was sent, encrypted under the operator's
 //! key, which no holder has. Reports leave first; what is shown goes when none is due.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,13 +23,16 @@ const FRESH_MS: u64 = 15 * 60 * 1_000;
 /// What a holder may be shown is counted in such spans.
 const SPAN: Duration = Duration::from_secs(60);
 
-/// The most reports in memory that wait to be shown.
+/// The most reports that wait to be read from the journal or, in memory, to be shown.
 const MAX_WAITING: usize = 1_024;
 
 /// What holders demanded.
 #[derive(Debug, Default)]
 pub(super) struct Audits {
     heard: BTreeMap<HolderId, Heard>,
+    /// What was demanded and has not left, each once: the journal reads it when its disk takes a commit.
+    waiting: BTreeSet<(HolderId, Place)>,
+    /// What of it has been read.
     shown: VecDeque<Shown>,
 }
 
@@ -46,9 +49,10 @@ impl Audits {
     /// Whether a holder may demand so many reports now.
     ///
     /// # Errors
-    /// [`Reason::LowerVersion`]: it demanded something later before; [`Reason::Overloaded`]: it has had its share of the span.
+    /// [`Reason::LowerVersion`]: it demanded something later before; [`Reason::Overloaded`]: it has had its share of the span, or too
+    /// many wait.
     fn hear(&mut self, demand: &AuditDemand, most: u32, now: Instant) -> Result<(), Reason> {
-        if self.shown.len() >= MAX_WAITING {
+        if self.waiting.len() + demand.meters.len() > MAX_WAITING {
             return Err(Reason::Overloaded);
         }
         let reports = demand.meters.len() as u32;
@@ -72,9 +76,39 @@ impl Audits {
         Ok(())
     }
 
+    /// What is to be read for a demand that counts: what waits already is shown once for both.
+    fn queue(&mut self, demand: AuditDemand) -> Vec<(HolderId, Place)> {
+        let wanted = demand.meters.into_iter().map(|meter| {
+            let place = Place {
+                window: demand.window,
+                feeder: demand.feeder.clone(),
+                meter,
+            };
+            (demand.holder.clone(), place)
+        });
+        wanted
+            .filter(|one| self.waiting.insert(one.clone()))
+            .collect()
+    }
+
+    /// The journal has looked for a report. If it is there, it comes by [`show`](Self::show).
+    pub(super) fn has_read(&mut self, place: Place, holder: HolderId) {
+        self.waiting.remove(&(holder, place));
+    }
+
+    fn show(&mut self, shown: Shown) {
+        let one = (shown.holder.clone(), shown.place.clone());
+        if self.waiting.insert(one) {
+            self.shown.push_back(shown);
+        }
+    }
+
     /// What is to be shown next.
     fn pop(&mut self) -> Option<Shown> {
-        self.shown.pop_front()
+        let shown = self.shown.pop_front()?;
+        let one = (shown.holder.clone(), shown.place.clone());
+        self.waiting.remove(&one);
+        Some(shown)
     }
 
     /// Whether something is to be shown.
@@ -91,13 +125,8 @@ impl Gateway {
                     holder = %demand.holder, feeder = %demand.feeder, window = %demand.window, reports = demand.meters.len(),
                     "a holder audits a sum: it is shown these reports"
                 );
-                for meter in demand.meters {
-                    let place = Place {
-                        window: demand.window,
-                        feeder: demand.feeder.clone(),
-                        meter,
-                    };
-                    self.writer.push(Op::Shown(place, demand.holder.clone()));
+                for (holder, place) in self.audits.queue(demand) {
+                    self.writer.push(Op::Shown(place, holder));
                 }
             }
             Err(reason) => {
@@ -142,7 +171,9 @@ impl Gateway {
 
     /// Takes over reports from the journal that are to be shown.
     pub(super) fn show(&mut self, shown: Vec<Shown>) {
-        self.audits.shown.extend(shown);
+        for shown in shown {
+            self.audits.show(shown);
+        }
     }
 }
 
@@ -173,101 +204,4 @@ fn opened<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn demand(holder: &str, issued_at: u64, meters: usize) -> AuditDemand {
-        AuditDemand {
-            holder: holder.parse().unwrap(),
-            terms: wire::Digest([1; 32]),
-            issued_at: UnixMillis(issued_at),
-            feeder: "feeder-1".parse().unwrap(),
-            window: WindowStart(0),
-            meters: vec!["meter-1".parse().unwrap(); meters],
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_holder_has_a_share_of_every_minute_and_no_demand_counts_twice() {
-        let mut audits = Audits::default();
-        let mut hear = |holder: &str, issued_at, meters| {
-            audits.hear(&demand(holder, issued_at, meters), 10, Instant::now())
-        };
-        assert_eq!(hear("a", 5, 6), Ok(()));
-        assert_eq!(hear("a", 5, 1), Err(Reason::LowerVersion));
-        assert_eq!(hear("a", 4, 1), Err(Reason::LowerVersion));
-        assert_eq!(hear("a", 6, 6), Ok(()));
-        assert_eq!(hear("a", 7, 1), Err(Reason::Overloaded));
-        assert_eq!(hear("b", 1, 1), Ok(()), "another has its own");
-        tokio::time::advance(SPAN).await;
-        assert_eq!(hear("a", 7, 1), Ok(()));
-    }
-
-    fn key(place: u8) -> wire::SigningKey {
-        wire::SigningKey::from_bytes(&[place; 32])
-    }
-
-    /// From the second window on.
-    fn terms() -> Terms {
-        let holder = |place: u8| wire::HolderEntry {
-            id: format!("holder-{place}").parse().unwrap(),
-            key: key(place).verifying_key(),
-        };
-        Terms {
-            deployment: "dev".parse().unwrap(),
-            generation: 1,
-            from: WindowStart(3_600),
-            previous: None,
-            threshold: 2,
-            consents: 2,
-            holders: vec![holder(1), holder(2)],
-            streams: Vec::new(),
-            noise: None,
-        }
-    }
-
-    #[test]
-    fn a_demand_of_nobody_who_may_make_it_is_refused_by_its_reason() {
-        const TOPIC: &str = "gateway/gateway-1/audit";
-        let terms = terms();
-        let terms_for = |window| (window >= terms.from).then_some(&terms);
-        let good = AuditDemand {
-            terms: terms.digest(),
-            window: terms.from,
-            ..demand("holder-1", 2 * FRESH_MS, 1)
-        };
-        let open = |demand: &AuditDemand, signer: u8, on: &str| {
-            let (bytes, _) = wire::seal(demand, None, &terms.deployment, on, &key(signer));
-            let now = UnixMillis(2 * FRESH_MS);
-            opened(&bytes.into(), (&terms.deployment, TOPIC), terms_for, now)
-        };
-        assert_eq!(open(&good, 1, TOPIC), Ok(good.clone()));
-        assert_eq!(open(&good, 2, TOPIC), Err(Reason::BadSignature));
-        let elsewhere = open(&good, 1, "gateway/gateway-2/audit");
-        assert_eq!(elsewhere, Err(Reason::BadSignature));
-        type Change = fn(&mut AuditDemand);
-        let changes: [(Reason, Change); 5] = [
-            (Reason::UnknownHolder, |demand| {
-                demand.holder = "holder-3".parse().unwrap();
-            }),
-            (Reason::UnknownTerms, |demand| {
-                demand.window = WindowStart(0)
-            }),
-            (Reason::UnknownTerms, |demand| demand.terms.0[0] ^= 1),
-            (Reason::ReportTooLate, |demand| {
-                demand.issued_at.0 = FRESH_MS - 1;
-            }),
-            (Reason::ReportTooEarly, |demand| {
-                demand.issued_at.0 = 3 * FRESH_MS + 1;
-            }),
-        ];
-        for (expected, change) in changes {
-            let mut demand = good.clone();
-            change(&mut demand);
-            assert_eq!(open(&demand, 1, TOPIC), Err(expected), "{demand:?}");
-        }
-        let place = (&terms.deployment, TOPIC);
-        let none = opened(&Bytes::from_static(b"x"), place, terms_for, UnixMillis(0));
-        assert_eq!(none, Err(Reason::InvalidMessage));
-    }
-}
+mod tests;

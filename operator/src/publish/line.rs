@@ -2,7 +2,7 @@
 
 use privacy::{Guarantee, Noise, Unit};
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, NoisyTotal, Part, PrivacyUnit, RecipientId, WindowStart};
+use wire::{FeederId, NoisyTotal, Part, PrivacyUnit, Reason, RecipientId, WindowStart};
 
 use super::said::NoiseSaid;
 use crate::release::ledger::NoiseKey;
@@ -52,16 +52,34 @@ pub(crate) enum NoTotal {
     TooFewMeters,
     /// The holders of mask keys have added noise that promises something else.
     OtherNoise,
+    /// With the noise of holders the total may not fit the feeder's profile.
+    BeyondProfile,
 }
 
 impl NoTotal {
-    pub(crate) const ALL: [Self; 3] = [Self::BudgetSpent, Self::TooFewMeters, Self::OtherNoise];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::BudgetSpent,
+        Self::TooFewMeters,
+        Self::OtherNoise,
+        Self::BeyondProfile,
+    ];
+
+    /// What recipients are told of a sum that is refused because of the noise that it would get, if it is.
+    pub(crate) const fn of(reason: Reason) -> Option<Self> {
+        match reason {
+            Reason::BudgetSpent => Some(Self::BudgetSpent),
+            Reason::MinMeters => Some(Self::TooFewMeters),
+            Reason::BeyondProfile => Some(Self::BeyondProfile),
+            _ => None,
+        }
+    }
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::BudgetSpent => "budget_spent",
             Self::TooFewMeters => "too_few_meters",
             Self::OtherNoise => "other_noise",
+            Self::BeyondProfile => "beyond_profile",
         }
     }
 }

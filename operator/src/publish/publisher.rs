@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use privacy::Spent;
 use service::{Chain, failpoint};
-use wire::{RecipientId, Sum};
+use wire::{Reason, RecipientId, Sum};
 
 use super::line::{Content, Line, NoTotal, Noisy};
 use super::published::{Published, StoredLine};
@@ -86,11 +85,8 @@ impl Publisher {
                 .recipients
                 .of(&report.feeder)
                 .filter(|_| report.rest.is_empty());
-            // What holders have added gives away once what it does, however many get it.
-            let mut is_counted = false;
             for recipient in recipients {
-                let ask = self.ask(recipient, (report, grounds), &mut is_counted);
-                asked.push((at, recipient, ask));
+                asked.push((at, recipient, self.ask(recipient, report, grounds)));
             }
         }
         if asked.is_empty() {
@@ -129,13 +125,7 @@ impl Publisher {
         Ok(published)
     }
 
-    /// What a recipient asks for. `is_counted`: what the noise of holders gives away is counted by now.
-    fn ask(
-        &self,
-        recipient: &Recipient,
-        (report, grounds): (&FeederReport, &Grounds),
-        is_counted: &mut bool,
-    ) -> NoiseAsked {
+    fn ask(&self, recipient: &Recipient, report: &FeederReport, grounds: &Grounds) -> NoiseAsked {
         let key = NoiseKey {
             window: report.window_start,
             feeder: report.feeder.clone(),
@@ -145,59 +135,69 @@ impl Publisher {
         let guarantee = &recipient.guarantee;
         let too_few = guarantee.unit == privacy::Unit::HouseholdDay
             && report.meters < self.recipients.day_min_meters;
-        let other = report.noise().is_some_and(|said| !said.promises(guarantee));
-        let refused = match (other, too_few) {
-            (true, _) => NoTotal::OtherNoise,
-            (false, true) => NoTotal::TooFewMeters,
-            (false, false) => NoTotal::BudgetSpent,
-        };
         // What has no energy is known to have none, by whom has a reading: nothing is drawn for it. Holders do not know.
-        let intervals = match report.noise() {
-            Some(_) => report.energy_wh.len(),
-            None => report.energy_wh.iter().flatten().count(),
+        let (refused, intervals) = match report.noise() {
+            Some(said) => {
+                let is_other = !said.promises(guarantee);
+                let other = is_other.then_some(NoTotal::OtherNoise);
+                (other, report.energy_wh.len())
+            }
+            None => {
+                let drawn = report.energy_wh.iter().flatten();
+                (too_few.then_some(NoTotal::TooFewMeters), drawn.count())
+            }
         };
-        let cost = (refused == NoTotal::BudgetSpent)
-            .then(|| guarantee.cost(intervals as u32, grounds.day))
-            .map(|cost| match report.noise() {
-                Some(_) if std::mem::replace(is_counted, true) => Spent::default(),
-                _ => cost,
-            });
+        let cost = guarantee.cost(intervals as u32, grounds.day);
+        let refusal = Content::Refused {
+            refused: refused.unwrap_or(NoTotal::BudgetSpent),
+        };
         NoiseAsked {
-            cost,
+            cost: refused.is_none().then_some(cost),
+            is_consented: report.noise().is_some(),
             budget: self.recipients.budget(&report.feeder, report.window_start),
-            refusal: Line::new(&key, Content::Refused { refused }).json(),
+            refusal: Line::new(&key, refusal).json(),
             key,
         }
     }
 
-    /// Writes into the files of the feeder's recipients that there is no total of a sum, since holders say that what may be given away
-    /// is spent. A sum that comes again is not said twice.
-    pub(crate) fn refuse(&mut self, sum: &Sum) {
-        let recipients = self
-            .recipients
-            .of(&sum.feeder)
-            .filter(|_| sum.rest.is_none());
-        let keys: Vec<_> = recipients
-            .map(|recipient| NoiseKey {
+    /// Writes into the files of the feeder's recipients that there is no total of a sum whose noise holders were to add, and why. A sum
+    /// that comes again is neither said nor counted twice.
+    pub(crate) fn refuse(&mut self, sum: &Sum, reason: Reason) {
+        let agreed = self.recipients.agreed(&sum.feeder, sum.window);
+        let (Some(agreed), Some(reason), None) = (agreed, NoTotal::of(reason), &sum.rest) else {
+            return;
+        };
+        let refused = |recipient: &Recipient| {
+            let key = NoiseKey {
                 window: sum.window,
                 feeder: sum.feeder.clone(),
                 part: sum.part,
                 recipient: recipient.name.clone(),
-            })
-            .collect();
-        for key in keys {
-            let refused = NoTotal::BudgetSpent;
+            };
+            // It would have got no total of this feeder in any case.
+            let refused = match recipient.guarantee == agreed.guarantee {
+                true => reason,
+                false => NoTotal::OtherNoise,
+            };
             let line = Line::new(&key, Content::Refused { refused });
-            metrics::noisy(&line);
-            let json = line.json();
-            let written = self.has(&key, &json).and_then(|is_there| match is_there {
-                true => Ok(()),
-                false => Ok(self.file(&key.recipient)?.append(&[json])?),
-            });
-            if let Err(error) = written {
+            (key, line)
+        };
+        let lines: Vec<_> = self.recipients.of(&sum.feeder).map(refused).collect();
+        for (key, line) in lines {
+            if let Err(error) = self.write_once(&key, &line) {
                 tracing::error!(recipient = %key.recipient, error = %Chain(&error), "a recipient's file cannot be written");
             }
         }
+    }
+
+    /// Writes and counts a line that is in no ledger, unless the end of the recipient's file has it.
+    fn write_once(&mut self, key: &NoiseKey, line: &Line) -> Result<(), OperatorError> {
+        let json = line.json();
+        if !self.has(key, &json)? {
+            self.file(&key.recipient)?.append(&[json])?;
+            metrics::noisy(line);
+        }
+        Ok(())
     }
 
     /// The exact totals beside these lines are durable: writes them, and those that could not be written before.

@@ -107,10 +107,7 @@ impl Recipients {
 
     /// What a feeder may give away in the period of a window.
     pub(crate) fn budget(&self, feeder: &FeederId, window: WindowStart) -> NoiseBudget {
-        let mut terms = self.terms.iter();
-        let terms = terms.rfind(|terms| terms.from <= window);
-        let agreed = terms.and_then(|terms| Agreed::of(terms, [feeder].into_iter()).ok()?);
-        if let Some(agreed) = agreed {
+        if let Some(agreed) = self.agreed(feeder, window) {
             return NoiseBudget {
                 period: agreed.period(window),
                 epsilon: agreed.limit,
@@ -122,6 +119,13 @@ impl Recipients {
             epsilon: self.epsilon,
             delta: self.delta,
         }
+    }
+
+    /// The noise that holders add to a feeder's totals of a window, if they do.
+    pub(crate) fn agreed(&self, feeder: &FeederId, window: WindowStart) -> Option<Agreed> {
+        let mut terms = self.terms.iter();
+        let terms = terms.rfind(|terms| terms.from <= window)?;
+        Agreed::of(terms, [feeder].into_iter()).ok()?
     }
 
     fn period(&self, at: u64) -> Range<u64> {

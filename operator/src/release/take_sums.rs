@@ -54,6 +54,8 @@ pub(crate) struct TakeSettings {
     pub future_tolerance: Duration,
     /// Whether decrypted totals are published over MQTT.
     pub publish_totals: bool,
+    /// The least meters of a sum with noise of holders whose ε is about household-days.
+    pub day_min_meters: u32,
     /// Which sums are released; the minimum group is that of the plan.
     pub release: release::Rules,
 }

@@ -15,9 +15,9 @@ struct Line {
     command: SetupCommand,
 }
 
-/// Does what a line says, whose files are in the folder: names with a dot.
+/// Does what a line says, whose files are in the folder: names with a dot, but for options.
 fn run(dir: &TempDir, settings: &Settings, line: &str) -> Result<String, SetupError> {
-    let word = |word: &str| match word.contains('.') {
+    let word = |word: &str| match word.contains('.') && !word.starts_with("--") {
         true => dir.path().join(word).display().to_string(),
         false => word.to_owned(),
     };
@@ -148,6 +148,56 @@ fn weak_numbers_are_refused_unless_they_are_wanted_by_each() {
     let error = run(&dir, &holders[0], accept).unwrap_err();
     assert!(matches!(error, SetupError::Weak { .. }), "{error}");
     run(&dir, &holders[0], &format!("{accept} --weak")).unwrap();
+}
+
+/// Nobody could read it.
+#[test]
+fn noise_that_no_agreement_can_say_is_not_proposed_and_the_option_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let holders = settings(&dir, &["a", "b", "c"]);
+    each(&dir, &holders, |id| format!("init --output {id}.card")).unwrap();
+    let mut settings = holders[0].clone();
+    let propose = |settings: &Settings, noise: &str| {
+        let cards = "a.card b.card c.card --output noisy.proposal";
+        let line = format!("propose --threshold 2 --consents 3 {noise} {cards}");
+        run(&dir, settings, &line)
+    };
+    for noise in [
+        "--noise-epsilon=NaN",
+        "--noise-epsilon=0",
+        "--noise-epsilon=-1",
+        "--noise-epsilon=101",
+        "--noise-epsilon=1 --noise-delta=0",
+        "--noise-epsilon=1 --noise-delta=NaN",
+        "--noise-epsilon=1 --noise-clip=0",
+        "--noise-epsilon=1 --noise-budget=0",
+        "--noise-epsilon=1 --noise-budget=-1",
+        "--noise-epsilon=1 --noise-budget=NaN",
+        "--noise-epsilon=1 --noise-budget=inf",
+        "--noise-epsilon=1 --noise-period=500ms",
+        "--noise-epsilon=1 --noise-period=1500ms",
+        "--noise-epsilon=1 --noise-period=200years",
+    ] {
+        let error = propose(&settings, noise).unwrap_err().to_string();
+        let (option, _) = noise.rsplit_once('=').unwrap();
+        let option = option.rsplit(' ').next().unwrap();
+        assert!(
+            error.starts_with(option) && error.contains(": give "),
+            "{noise}: {error}"
+        );
+        assert!(!dir.path().join("noisy.proposal").exists(), "{noise}");
+    }
+    settings.publish.budget_period = std::time::Duration::from_millis(500);
+    let error = propose(&settings, "--noise-epsilon=1").unwrap_err();
+    assert!(error.to_string().contains("publish.budget_period"));
+    // The least and the most of each can be read.
+    for noise in [
+        "--noise-epsilon=0.001 --noise-clip=1 --noise-budget=0.000001 --noise-period=1s",
+        "--noise-epsilon=100 --noise-delta=0.001 --noise-budget=4294967295 --noise-period=4294967295s",
+    ] {
+        propose(&settings, noise).unwrap();
+        run(&dir, &settings, "deal noisy.proposal --output a.deal").unwrap();
+    }
 }
 
 #[test]

@@ -110,6 +110,25 @@ pub(crate) fn bad_noise() -> Vec<Bad> {
             range("noise.epsilon", 100_000_001, 1_000, 100_000_000),
             |noise| noise.epsilon_millionths = 100_000_001,
         ),
+        noise(
+            "a budget of nothing",
+            range("noise.budget", 0, 1, 4_294_967_295_000_000),
+            |noise| noise.budget_millionths = 0,
+        ),
+        noise(
+            "a period of no second",
+            range("noise.period_s", 0, 1, 4_294_967_295),
+            |noise| noise.period_s = 0,
+        ),
+        noise(
+            "noise of 33 feeders",
+            E::TooMany {
+                field: "noise.feeders",
+                max: 32,
+                found: 33,
+            },
+            |noise| noise.feeders = (10..43).map(|n| common::id(&format!("f-{n}"))).collect(),
+        ),
         inner::<Proposal>(
             "noise of five fields",
             &[6],

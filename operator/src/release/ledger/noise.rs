@@ -77,6 +77,8 @@ pub(crate) struct NoiseAsked {
     pub key: NoiseKey,
     /// What it gives away; none: it is refused, for another reason than the budget.
     pub cost: Option<Spent>,
+    /// Holders have added the noise, and paid for it with their consents: it is recorded, and refused no more.
+    pub is_consented: bool,
     pub budget: NoiseBudget,
     /// The line that says that there is none.
     pub refusal: String,
@@ -208,7 +210,7 @@ fn decide(
     let before = given_away(given, &key.feeder, &asked.budget.period)?;
     let cost = asked
         .cost
-        .filter(|cost| asked.budget.left(&(before + *cost)) >= 0.0);
+        .filter(|cost| asked.is_consented || asked.budget.left(&(before + *cost)) >= 0.0);
     let Some(cost) = cost else {
         totals.insert(key.row(), (DECIDED, asked.refusal.as_str()))?;
         return Ok(Some(asked.refusal.clone()));
@@ -218,7 +220,11 @@ fn decide(
     let of_window = given
         .get(place)?
         .map_or_else(Spent::default, |row| spent(row.value()));
-    let now = of_window + cost;
+    let now = match asked.is_consented {
+        // One draw for all recipients, and no household is in two sums of a window.
+        true => of_window.or_more(cost),
+        false => of_window + cost,
+    };
     given.insert(place, (now.epsilon, now.rho))?;
     Ok(None)
 }

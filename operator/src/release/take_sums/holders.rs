@@ -77,6 +77,13 @@ impl SumTaker {
         was_asked: bool,
     ) -> Result<Result<Unmasked, Needed>, Reason> {
         let sum = &opened.message;
+        if job.masks.is_none()
+            && !was_asked
+            && let Err(reason) = self.check_noise(sum, job)
+        {
+            self.say_refused(sum, reason);
+            return Err(reason);
+        }
         if let Some(needed) = self.needed(sum, job, None).filter(|_| !was_asked) {
             return Ok(Err(needed));
         }
@@ -87,6 +94,23 @@ impl SumTaker {
             Some(needed) => Err(needed),
             None => Ok(unmasked),
         })
+    }
+
+    /// Whether the noise of holders leaves something to read of a sum. They hold it against the same, so none of them is asked about a sum
+    /// that they can never consent to.
+    fn check_noise(&self, sum: &Sum, job: &Job) -> Result<(), Reason> {
+        let Some(terms) = job.plan.terms_for(sum.window) else {
+            return Ok(());
+        };
+        let agreed = Agreed::of(terms, sum.shares().map(|share| share.feeder));
+        let Some(agreed) = agreed.map_err(|_| Reason::NotSupported)? else {
+            return Ok(());
+        };
+        let setting = job.plan.feeder(&sum.feeder, sum.window);
+        let setting = setting.ok_or(Reason::UnknownFeeder)?;
+        let room = encoding(&job.plan, setting)?.room();
+        let least = self.settings.day_min_meters;
+        agreed.check(sum.contributors(), (setting, &job.plan), room, least)
     }
 
     /// What holders are to be asked for, if the sum's window has some and their masks are not all there.

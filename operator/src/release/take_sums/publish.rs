@@ -64,11 +64,10 @@ impl SumTaker {
         Ok(())
     }
 
-    /// The recipients of a sum that holders open no more are told.
+    /// The recipients of a sum are told that it is refused, if that is because of the noise that holders would add.
     pub(super) fn say_refused(&mut self, sum: &Sum, reason: Reason) {
-        let publisher = self.publisher.as_mut();
-        if let Some(publisher) = publisher.filter(|_| reason == Reason::BudgetSpent) {
-            publisher.refuse(sum);
+        if let Some(publisher) = &mut self.publisher {
+            publisher.refuse(sum, reason);
         }
     }
 

@@ -52,19 +52,43 @@ impl NoiseTerms {
         reader.array_of(8, "noise")?;
         Ok(Self {
             unit: reader.code("noise.unit", PrivacyUnit::from_code)?,
-            epsilon_millionths: reader.u64_in(1_000, 100_000_000, "noise.epsilon")?,
-            delta_quadrillionths: reader.u64_in(0, 1_000_000_000_000, "noise.delta")?,
+            epsilon_millionths: reader.u64("noise.epsilon")?,
+            delta_quadrillionths: reader.u64("noise.delta")?,
             rho_trillionths: reader.u64("noise.rho")?,
             clip_w: reader.u64("noise.clip_w")?,
-            budget_millionths: reader.u64_in(1, u64::from(u32::MAX) * 1_000_000, "noise.budget")?,
-            period_s: reader.u64_in(1, u64::from(u32::MAX), "noise.period_s")?,
+            budget_millionths: reader.u64("noise.budget")?,
+            period_s: reader.u64("noise.period_s")?,
             feeders: reader.list(MAX_NOISY_FEEDERS, "noise.feeders", |reader| {
                 reader.id("noise.feeder")
             })?,
         })
     }
 
+    /// What a proposal is held against when it is made, and all that has been read.
     pub(super) fn check(&self) -> Result<(), WireError> {
+        let most = u64::from(u32::MAX);
+        for (field, value, min, max) in [
+            ("noise.epsilon", self.epsilon_millionths, 1_000, 100_000_000),
+            ("noise.delta", self.delta_quadrillionths, 0, 10_u64.pow(12)),
+            ("noise.budget", self.budget_millionths, 1, most * 1_000_000),
+            ("noise.period_s", self.period_s, 1, most),
+        ] {
+            if !(min..=max).contains(&value) {
+                return Err(WireError::OutOfRange {
+                    field,
+                    value: value.into(),
+                    min: min.into(),
+                    max: max.into(),
+                });
+            }
+        }
+        if self.feeders.len() > MAX_NOISY_FEEDERS {
+            return Err(WireError::TooMany {
+                field: "noise.feeders",
+                max: MAX_NOISY_FEEDERS,
+                found: self.feeders.len(),
+            });
+        }
         ascending(&self.feeders, "noise.feeders", |a, b| a < b)?;
         match (self.delta_quadrillionths == 0) == (self.rho_trillionths == 0) {
             true => Ok(()),

@@ -207,6 +207,7 @@ impl Bench {
             max_refusals: self.max_refusals,
             publish_totals: true,
             future_tolerance: Duration::from_secs(120),
+            day_min_meters: 5,
             release: self.release,
         };
         let clock = MockClock::new(NOW);

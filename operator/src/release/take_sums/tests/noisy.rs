@@ -2,7 +2,7 @@
 
 use packed::RING;
 use service::Settings;
-use service::config::Publish;
+use service::config::{Publish, PublishUnit};
 use wire::{NoiseTerms, PrivacyUnit, Total};
 
 use super::holders::{masks, take_one};
@@ -26,6 +26,10 @@ fn noise() -> NoiseTerms {
 }
 
 fn noisy() -> Bench {
+    noisy_by(noise())
+}
+
+fn noisy_by(noise: NoiseTerms) -> Bench {
     Bench::of(&Scene {
         meters: 3,
         layout: Layout::Profile,
@@ -33,7 +37,7 @@ fn noisy() -> Bench {
         reference_wh: 1_024,
         min_meters: 3,
         holders: true,
-        noise: Some(noise()),
+        noise: Some(noise),
         ..Scene::default()
     })
 }
@@ -66,11 +70,6 @@ impl Bench {
             ..self.job_of(&sum, &limbs)
         }
     }
-}
-
-/// The one recipient whose terms are the holders'.
-fn press(publish: &mut Publish) {
-    publish.recipients.truncate(1);
 }
 
 #[test]
@@ -125,10 +124,92 @@ fn the_operator_sees_the_noisy_total_and_passes_it_on_with_what_its_noise_is() {
     assert_eq!(published.left.unwrap().round(), 4.0);
 }
 
+/// Each holder lets its share of the budget pass, and not always the same ones consent: together they may have let more pass.
+#[test]
+fn what_holders_have_paid_for_every_recipient_gets_and_it_is_spent_once_a_window() {
+    let mut bench = noisy();
+    bench.publish_noisy(|publish| {
+        publish.recipients[1] = service::config::Recipient {
+            name: "paper".parse().unwrap(),
+            ..publish.recipients[0].clone()
+        };
+    });
+    let mut left = Vec::new();
+    for window in 1..=4 {
+        let job = bench.noisy_job(window, [5, -5]);
+        let TakeResult::Taken { published, .. } = take_one(&mut bench, job) else {
+            panic!("it opens");
+        };
+        left.push(published.left.unwrap().round());
+        for recipient in ["press", "paper"] {
+            let lines = bench.published(recipient, window);
+            assert!(
+                matches!(&lines[..], [line] if matches!(line.content, Content::Noisy(_))),
+                "{recipient} of window {window}: {lines:?}"
+            );
+        }
+    }
+    assert_eq!(left, [4.0, 2.0, 0.0, 0.0]);
+}
+
+/// Nobody consents to it, whoever is asked: it would come again for ever.
+#[test]
+fn a_sum_whose_noise_leaves_nothing_to_read_is_refused_before_any_holder_is_asked() {
+    service::telemetry::install_metrics();
+    let far = NoiseTerms {
+        epsilon_millionths: 1_000,
+        clip_w: 0,
+        ..noise()
+    };
+    let of_days = NoiseTerms {
+        unit: PrivacyUnit::HouseholdDay,
+        ..noise()
+    };
+    for (noise, reason, said) in [
+        (far, Reason::BeyondProfile, NoTotal::BeyondProfile),
+        (of_days, Reason::MinMeters, NoTotal::TooFewMeters),
+    ] {
+        let unit = match noise.unit {
+            PrivacyUnit::Interval => PublishUnit::Interval,
+            PrivacyUnit::HouseholdDay => PublishUnit::HouseholdDay,
+        };
+        let epsilon = noise.epsilon_millionths as f64 / 1e6;
+        let mut bench = noisy_by(noise);
+        bench.publish_noisy(|publish| {
+            (publish.recipients[0].unit, publish.recipients[0].epsilon) = (unit, epsilon);
+        });
+        let (sum, limbs) = bench.sum(1, 0, &bench.reports(1, &meters()));
+        assert_refused(&mut bench, (&sum, &limbs), reason);
+        for (recipient, refused) in [("press", said), ("town", NoTotal::OtherNoise)] {
+            let lines = bench.published(recipient, 1);
+            let contents: Vec<_> = lines.iter().map(|line| &line.content).collect();
+            assert_eq!(contents, [&Content::Refused { refused }], "{recipient}");
+        }
+        assert_eq!(bench.totals(), 0);
+    }
+    // No other test has one.
+    let counted = "noisy_totals_refused_total{reason=\"beyond_profile\"} 1\n";
+    let text = service::telemetry::render_metrics();
+    assert!(text.contains(counted), "{text}");
+}
+
+/// A sum is refused without a question, each time that it comes.
+fn assert_refused(bench: &mut Bench, (sum, limbs): (&Sum, &[u8]), expected: Reason) {
+    for _ in 0..2 {
+        let job = bench.job_of(sum, limbs);
+        match take_one(bench, job) {
+            TakeResult::Rejected {
+                reason, message, ..
+            } => assert_eq!((reason, message.is_some()), (expected, true)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn what_holders_refuse_since_the_budget_is_spent_is_final_and_recipients_are_told_once() {
     let mut bench = noisy();
-    bench.publish_noisy(press);
+    bench.publish_noisy(|_| {});
     let (sum, limbs) = bench.sum(1, 0, &bench.reports(1, &meters()));
     let refused = Job {
         masks: Some(HolderMasks {
@@ -147,12 +228,13 @@ fn what_holders_refuse_since_the_budget_is_spent_is_final_and_recipients_are_tol
         assert_eq!(reason, Reason::BudgetSpent);
         assert!(message.is_some(), "analytics is told");
     }
-    let lines = bench.published("press", 1);
-    let spent = Content::Refused {
-        refused: NoTotal::BudgetSpent,
-    };
-    assert_eq!(
-        lines.iter().map(|line| &line.content).collect::<Vec<_>>(),
-        [&spent]
-    );
+    // The town's terms are not the holders': it gets nothing of this feeder, whatever is left.
+    for (recipient, refused) in [
+        ("press", NoTotal::BudgetSpent),
+        ("town", NoTotal::OtherNoise),
+    ] {
+        let lines = bench.published(recipient, 1);
+        let contents: Vec<_> = lines.iter().map(|line| &line.content).collect();
+        assert_eq!(contents, [&Content::Refused { refused }], "{recipient}");
+    }
 }
