@@ -1,5 +1,5 @@
-use privacy::{Guarantee, Unit};
-use wire::{AnswerBody, Ask, FeederId, NoiseTerms, Step};
+use privacy::Guarantee;
+use wire::{AnswerBody, Ask, FeederId, NoiseTerms, PrivacyUnit, Step};
 
 use super::*;
 use crate::answers::Outgoing;
@@ -11,13 +11,13 @@ const METERS: u32 = 8;
 /// A scale of 100 quanta of Laplace noise: readings up to 49 Wh, ε 1.
 fn noise(change: impl FnOnce(&mut NoiseTerms)) -> Option<NoiseTerms> {
     let guarantee = Guarantee {
-        unit: Unit::Interval,
+        unit: PrivacyUnit::Interval,
         epsilon: 1.0.try_into().unwrap(),
         delta: None,
     };
     let mut noise = NoiseTerms {
         clip_w: 49,
-        ..noise_terms(&guarantee)
+        ..noise_terms(&guarantee, &service::Settings::defaults().publish)
     };
     change(&mut noise);
     Some(noise)
@@ -232,7 +232,7 @@ fn what_noise_leaves_nothing_to_read_of_is_refused() {
         ask_consent(&mut world, 0, &sum),
         Some(Reason::BeyondProfile)
     );
-    let day = |noise: &mut NoiseTerms| noise.unit = wire::PrivacyUnit::HouseholdDay;
+    let day = |noise: &mut NoiseTerms| noise.unit = PrivacyUnit::HouseholdDay;
     let mut world = World::noisy((2, 3, 4), METERS, noise(day));
     assert_eq!(ask_consent(&mut world, 0, &sum), Some(Reason::MinMeters));
 }
