@@ -217,6 +217,34 @@ fn what_a_feeder_gives_away_is_spent_with_the_consent_once_a_window_and_refused_
     assert_eq!(ask_consent(&mut world, 0, &gone), Some(Reason::BudgetSpent));
 }
 
+/// Twelve of ε are three windows of a feeder, and a period is 35 windows.
+#[test]
+fn what_is_left_is_that_of_consents_alone_and_of_periods_that_have_not_ended() {
+    let budget = |noise: &mut NoiseTerms| {
+        (noise.budget_millionths, noise.period_s) = (18_000_000, 35 * LENGTH);
+    };
+    let mut world = World::noisy((2, 3, 4), METERS, noise(budget));
+    let is_left = |world: &World, expected: f64| {
+        let left = world.holders[0].budgets.least();
+        assert!((left - expected).abs() < 1e-4, "{left}, not {expected}");
+    };
+    for index in 0..3 {
+        let sum = world.sum(FEEDERS[1], index, &[0, 1, 2]);
+        assert_eq!(ask_consent(&mut world, 0, &sum), None);
+    }
+    is_left(&world, 0.0);
+    // The other feeder's part of a sum that is refused is not given away.
+    let gone = world.rest(3, [&[6], &[0, 1]]);
+    assert_eq!(ask_consent(&mut world, 0, &gone), Some(Reason::BudgetSpent));
+    assert_eq!(world.holders[0].budgets.len(), 1);
+    // The feeder has no sum any more, and another one has one of the next period.
+    let next = world.sum(FEEDERS[0], 35, &[0, 1, 2]);
+    assert_eq!(ask_consent(&mut world, 0, &next), None);
+    is_left(&world, 2.0 / 3.0);
+    world.restart(0);
+    is_left(&world, 2.0 / 3.0);
+}
+
 #[test]
 fn what_noise_leaves_nothing_to_read_of_is_refused() {
     let mut world = World::noisy((2, 3, 4), METERS, noise(|noise| noise.clip_w = 0));
