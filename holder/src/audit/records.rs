@@ -165,7 +165,10 @@ struct Versioned {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("an audit of version {found}, and this holder reads version {}", VERSION)]
+#[error(
+    "an audit of version {found}, and this holder reads version {}",
+    VERSION
+)]
 struct OtherVersion {
     found: u64,
 }
