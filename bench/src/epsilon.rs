@@ -7,10 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::output::write_json;
-use privacy::{Delta, Epsilon, Guarantee, Mechanism, Unit, sensitivity};
+use privacy::{Delta, Epsilon, Guarantee, Mechanism, sensitivity};
 use readings::{FleetOptions, Mix, Reading, Simulated, Source as _};
 use serde::Serialize;
-use wire::{CapacityClass, UnixSeconds, Watts};
+use wire::{CapacityClass, PrivacyUnit, UnixSeconds, Watts};
 
 use crate::output::table;
 
@@ -76,7 +76,7 @@ pub(crate) fn run((values, quick): (&[String], bool), results: &Path) -> Result<
         rows: Vec::new(),
         correct: true,
     };
-    for unit in [Unit::Interval, Unit::HouseholdDay] {
+    for unit in [PrivacyUnit::Interval, PrivacyUnit::HouseholdDay] {
         for delta in [None, Some(Delta::try_from(DELTA)?)] {
             for &epsilon in &epsilons {
                 run.measure(&Guarantee {

@@ -37,6 +37,6 @@ fn a_holder_killed_in_the_middle_of_an_audit_goes_on_with_it_and_whoever_demande
     let told = std::fs::read(deployment.folder.path().join("audit.out")).unwrap();
     let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
     let verdict = &told[0]["verdict"];
-    assert_eq!(verdict["outcome"], "right", "{told}");
+    assert_eq!(verdict["result"], "right", "{told}");
     assert_eq!(told.as_array().unwrap().len(), 1);
 }

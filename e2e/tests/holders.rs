@@ -21,11 +21,11 @@ use harness::watch::Seen;
 use holder::setup::{Numbers, together};
 use meter::simulated;
 use operator::FeederReport;
-use privacy::{Guarantee, Unit};
+use privacy::Guarantee;
 use readings::Simulated;
 use service::clock::MockClock;
 use service::{Settings, Stop};
-use wire::{Agreement, Grid, HolderId, SumStatus, UnixMillis, WindowStart};
+use wire::{Agreement, Grid, HolderId, PrivacyUnit, SumStatus, UnixMillis, WindowStart};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -283,7 +283,7 @@ async fn a_lost_holder_is_replaced_in_mid_stream_by_those_who_are_left() {
 fn noisy() -> Group {
     Group {
         noise: Some(Guarantee {
-            unit: Unit::Interval,
+            unit: PrivacyUnit::Interval,
             epsilon: 3.0.try_into().unwrap(),
             delta: None,
         }),
@@ -366,7 +366,7 @@ async fn holders_audit_honest_sums_right_also_after_they_were_stopped_in_between
     deployment.pass().await;
     deployment.all_released().await;
     for record in deployment.audited(window(0), 4).await {
-        assert_eq!(record["verdict"]["outcome"], "right", "{record}");
+        assert_eq!(record["verdict"]["result"], "right", "{record}");
         assert_eq!(record["contributors"], METERS);
     }
     // The gateway keeps what was released: they demand it after a restart.
@@ -376,7 +376,7 @@ async fn holders_audit_honest_sums_right_also_after_they_were_stopped_in_between
         deployment.stack.start_holder(own);
     }
     for record in deployment.audited(window(1), 4).await {
-        assert_eq!(record["verdict"]["outcome"], "right", "{record}");
+        assert_eq!(record["verdict"]["result"], "right", "{record}");
     }
     deployment.pass().await;
     deployment.end().await;
@@ -428,13 +428,13 @@ async fn a_sum_that_analytics_added_a_watt_hour_to_opens_and_every_audit_finds_i
     for record in deployment.audited(doctored, 3).await {
         let verdict = &record["verdict"];
         assert_eq!(
-            (verdict["outcome"].as_str(), verdict["differs"].as_bool()),
+            (verdict["result"].as_str(), verdict["differs"].as_bool()),
             (Some("wrong"), Some(true))
         );
         assert_eq!(record["analytics"], "analytics-1");
     }
     for record in deployment.audits(window(0)) {
-        assert_eq!(record["verdict"]["outcome"], "right", "{record}");
+        assert_eq!(record["verdict"]["result"], "right", "{record}");
     }
     deployment.stack.stop().await.unwrap();
 }

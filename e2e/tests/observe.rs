@@ -15,7 +15,7 @@ use harness::runtimes::On;
 use harness::stack::{Next, Stack};
 use harness::watch::Seen;
 use serde_json::Value;
-use service::config::{Log, LogFormat, PublishMechanism, PublishUnit, Recipient, Transformer};
+use service::config::{Log, LogFormat, PublishMechanism, Recipient, Transformer};
 use service::{Settings, Stop, telemetry};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
@@ -67,7 +67,7 @@ async fn run() -> Observed {
         name: "press".parse().unwrap(),
         reader: None,
         feeders: Vec::new(),
-        unit: PublishUnit::Interval,
+        unit: wire::PrivacyUnit::Interval,
         mechanism: PublishMechanism::Laplace,
         epsilon: 0.5,
         delta: None,
@@ -187,13 +187,12 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 13] = [
+    const LABELS: [&str; 12] = [
         "reason",
         "step",
         "status",
         "why",
         "result",
-        "outcome",
         "certificate",
         "feeder",
         "area",

@@ -81,7 +81,7 @@ def row():
             "Audits of sums", "Audits by what they came to, each second, and those that are under way or wait. A wrong one says that a sum is not of the "
             "reports that its meters signed.", "short",
             [
-                line(rate("cipherwatt_holder_audits_total", "outcome") + " > 0", "{{outcome}}"),
+                line(rate("cipherwatt_holder_audits_total", "result") + " > 0", "{{result}}"),
                 line(f"max by (job, instance) (cipherwatt_holder_audits_under_way{{{PROCESS}}})", "under way: {{instance}}", WATCH),
             ],
             links=[("audit wrong", "cipherwattauditwrong"), ("audit incomplete", "cipherwattauditincomplete")],

@@ -19,12 +19,12 @@ use service::trust::{HeldPlan, MinMeters};
 use service::{Settings, SharedClock, failpoint, warn_limited};
 use wire::{
     AnswerBody, Ask, DeploymentId, Digest, EpochPlan, HolderAnswer, HolderId, KeyEpoch, Message,
-    Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics,
+    Plan, Reason, SigningKey, Step, Sum, Terms, Topic, Topics, WindowStart,
 };
 
 use crate::judge::Grounds;
 use crate::keys::{Folder, Part};
-use crate::ledger::{Keep, KeptSum, Ledger};
+use crate::ledger::{Keep, Ledger, LedgerError, SumKey};
 use crate::pads::Pads;
 use crate::roster::OwnRoster;
 use crate::{HolderError, metrics};
@@ -55,7 +55,7 @@ pub(crate) struct Answers {
     /// The share of the sums consented to that are audited.
     pub(crate) audit_share: f64,
     /// Those consented to since somebody looked that are to be audited.
-    pub(crate) to_audit: Vec<KeptSum>,
+    pub(crate) to_audit: Vec<SumKey>,
     future_tolerance: Duration,
     pub(crate) clock: SharedClock,
     pub(crate) budgets: metrics::Budgets,
@@ -207,6 +207,12 @@ impl Answers {
         }
         let seal = |body| self.sealed(asked.subject, ask.step, body);
         Ok(answers.into_iter().map(seal).collect())
+    }
+
+    /// The first window whose sums are kept as they were signed: gateways need not have the reports of earlier ones any more.
+    pub(crate) fn first_kept(&self) -> Result<WindowStart, LedgerError> {
+        let newest = self.ledger.newest_window()?;
+        Ok(WindowStart(newest.0.saturating_sub(self.keep.sums_s)))
     }
 
     fn grounds<'a>(&'a self, plan: &'a Plan, sum: &Sum) -> Result<Grounds<'a>, HolderError> {

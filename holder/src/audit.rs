@@ -4,18 +4,20 @@
 //! draws another time; a person may demand one too. An audit that a kill interrupts begins again.
 //!
 //! # Layout
-//! * `check`: one audit · `desk`: all that are under way · `records`: what became of them, in files · `say`: and in the log · `wanted`: what persons demand · [`command`]: `holder audit`
+//! * `check`: one audit · `desk`: all that are under way · `lapse`: those that never begin · `demand`: what gateways are asked for · `records`: what became of them, in files · `say`: and in the log · `wanted`: what persons demand · [`command`]: `holder audit`
 
 mod check;
 mod command;
+mod demand;
 mod desk;
+mod lapse;
 pub(crate) mod records;
 mod say;
 mod wanted;
 
 pub use command::{AuditCommand, AuditError};
 pub(crate) use desk::Audits;
-pub(crate) use records::{Outcome, read_all};
+pub(crate) use records::{AuditResult, read_all};
 
 /// Whether something that happens to this share is to happen now. Nobody else can tell before.
 pub(crate) fn is_drawn(share: f64) -> bool {

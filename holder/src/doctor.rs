@@ -5,7 +5,7 @@ use service::doctor::{Findings, Subject, Takes, Trusted};
 use service::{Chain, cli};
 use wire::{Plan, Terms, Topics};
 
-use crate::audit::{self, Outcome};
+use crate::audit::{self, AuditResult};
 use crate::keys::{Folder, Part, path_of};
 use crate::ledger::{FILE, Ledger};
 use crate::run::subscriptions;
@@ -155,7 +155,7 @@ fn audits(settings: &Settings, folder: &Folder, findings: &mut Findings) {
         }
     };
     let verdicts = records.iter().filter_map(|record| record.verdict.as_ref());
-    let wrong = verdicts.filter(|verdict| verdict.outcome == Outcome::Wrong);
+    let wrong = verdicts.filter(|verdict| verdict.result == AuditResult::Wrong);
     let (all, share) = (records.len(), settings.holder.audit_share);
     match wrong.count() {
         0 => findings.ok(CHECK, format!("of {all} none is wrong; a share of {share} of the sums is audited")),

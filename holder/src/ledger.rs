@@ -168,6 +168,11 @@ impl Ledger {
         self.bound(FIRST)
     }
 
+    /// The newest window that was consented to.
+    pub(crate) fn newest_window(&self) -> Result<WindowStart, LedgerError> {
+        self.bound(NEWEST)
+    }
+
     fn bound(&self, name: &str) -> Result<WindowStart, LedgerError> {
         let read = || -> Result<_, Error> {
             let bounds = self.database.begin_read()?.open_table(BOUNDS)?;

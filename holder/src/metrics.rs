@@ -1,13 +1,14 @@
 //! A holder's metrics. What each counts is said once, in its help.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge, histogram};
 use service::telemetry::register;
-use wire::{FeederId, Reason, Step};
+use wire::{FeederId, Reason, Step, WindowStart};
 
-use crate::audit::records::Outcome;
+use crate::audit::records::AuditResult;
 
 /// Counter by `step`.
 pub const ASKED: &str = "cipherwatt_holder_questions_total";
@@ -60,16 +61,21 @@ pub fn register() {
     );
     describe_gauge!(
         LEFT,
-        "What the feeder with the least may still give away by noisy totals in its newest period, as a share of what this holder \
-         lets pass; 1 where nothing was spent"
+        "What the feeder with the least may still give away by noisy totals in its newest period, if that has not \
+         ended, as a share of what this holder lets pass; 1 where nothing was spent"
     );
     gauge!(LEFT).set(1.0);
     register::histogram(ANSWER, "Time from a question to its answer");
     register::counters(
         AUDITED,
         "Audits of sums that are over, by what they came to: the reports add up, do not, or some did not come",
-        "outcome",
-        [Outcome::Right, Outcome::Wrong, Outcome::Incomplete].map(Outcome::as_str),
+        "result",
+        [
+            AuditResult::Right,
+            AuditResult::Wrong,
+            AuditResult::Incomplete,
+        ]
+        .map(AuditResult::as_str),
     );
     register::gauge(AUDITS, "Audits that are under way, or wait for others");
     register::counter(
@@ -102,8 +108,8 @@ pub(crate) fn meters(meters: usize) {
     gauge!(METERS).set(meters as f64);
 }
 
-pub(crate) fn audited(outcome: Outcome) {
-    counter!(AUDITED, "outcome" => outcome.as_str()).increment(1);
+pub(crate) fn audited(result: AuditResult) {
+    counter!(AUDITED, "result" => result.as_str()).increment(1);
 }
 
 pub(crate) fn audits(audits: usize) {
@@ -114,18 +120,30 @@ pub(crate) fn audited_report() {
     counter!(REPORTS).increment(1);
 }
 
-/// What feeders may still give away, each in its newest period.
+/// What feeders may still give away, each in its newest period: the window starts of that, and the share of all that is left.
 #[derive(Debug, Default)]
-pub(crate) struct Budgets(BTreeMap<FeederId, (u64, f64)>);
+pub(crate) struct Budgets(BTreeMap<FeederId, (Range<u64>, f64)>);
 
 impl Budgets {
-    /// What a feeder has left in the period that begins at `period`, as a share of all.
-    pub(crate) fn left(&mut self, feeder: &FeederId, period: u64, left: f64) {
-        let known = self.0.entry(feeder.clone()).or_insert((period, left));
-        if known.0 <= period {
-            *known = (period, left.clamp(0.0, 1.0));
+    /// What a feeder has left in a period, as a share of all.
+    pub(crate) fn left(&mut self, feeder: &FeederId, period: Range<u64>, left: f64) {
+        let is_older = |(known, _): &(Range<u64>, f64)| period.start < known.start;
+        if !self.0.get(feeder).is_some_and(is_older) {
+            let left = left.clamp(0.0, 1.0);
+            self.0.insert(feeder.clone(), (period, left));
         }
+    }
+
+    /// Forgets the periods that ended before a window began.
+    pub(crate) fn forget_ended(&mut self, newest: WindowStart) {
+        self.0.retain(|_, (period, _)| newest.0 < period.end);
         gauge!(LEFT).set(self.least());
+    }
+
+    /// How many feeders gave something away.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Of the feeder that has the least.

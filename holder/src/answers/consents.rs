@@ -8,7 +8,7 @@ use wire::{Ask, Consent, Detached, Reason, Terms, Topic};
 
 use super::asked::Asked;
 use super::{Answers, Outgoing};
-use crate::ledger::{Charge, Consented, Entered, KeptSum, SumKey};
+use crate::ledger::{Charge, Consented, Entered, SumKey};
 use crate::{HolderError, audit, judge, metrics};
 
 impl Answers {
@@ -93,14 +93,12 @@ impl Answers {
         };
         self.ledger.consent(&entered, self.keep)?;
         metrics::consented();
+        self.count_left(asked)?;
         if is_audited {
-            self.to_audit.push(KeptSum {
-                key: SumKey {
-                    window: asked.sum.window,
-                    feeder: asked.sum.feeder.clone(),
-                    content: asked.content,
-                },
-                signed: ask.sum.clone(),
+            self.to_audit.push(SumKey {
+                window: asked.sum.window,
+                feeder: asked.sum.feeder.clone(),
+                content: asked.content,
             });
         }
         Ok(())

@@ -7,7 +7,7 @@ use packed::{Accumulator, Profile};
 use tokio::time::Instant;
 use wire::{Detached, Digest, FeederId, MAX_DEMANDED, Reason, Report, Salt, Sum};
 
-use super::records::{Named, Outcome, Verdict};
+use super::records::{AuditResult, Named, Verdict};
 use crate::ledger::KeptSum;
 
 /// The most reports that an audit has demanded and not seen.
@@ -156,16 +156,16 @@ impl Audit {
     }
 
     /// What it comes to, once everything has come that can; with `is_over` what it comes to all the same.
-    pub(super) fn outcome(&self, is_over: bool) -> Option<Outcome> {
+    pub(super) fn result(&self, is_over: bool) -> Option<AuditResult> {
         let wrong = self.other.len() + self.unusable.len();
         if self.missing.len() > wrong && !is_over {
             return None;
         }
         Some(match self.missing.len() {
-            _ if wrong > 0 => Outcome::Wrong,
-            0 if self.adds_up() => Outcome::Right,
-            0 => Outcome::Wrong,
-            _ => Outcome::Incomplete,
+            _ if wrong > 0 => AuditResult::Wrong,
+            0 if self.adds_up() => AuditResult::Right,
+            0 => AuditResult::Wrong,
+            _ => AuditResult::Incomplete,
         })
     }
 
@@ -177,14 +177,14 @@ impl Audit {
     /// What it comes to, with everybody named by `name`.
     pub(super) fn verdict(
         &self,
-        outcome: Outcome,
+        result: AuditResult,
         name: impl Fn(&Place) -> Option<Named>,
     ) -> Verdict {
         let is_absent =
             |place: &&Place| !self.other.contains(*place) && !self.unusable.contains(*place);
         let missing = self.missing.keys().filter(is_absent);
         Verdict {
-            outcome,
+            result,
             differs: self.missing.is_empty() && !self.adds_up(),
             missing: missing.filter_map(&name).collect(),
             other: self.other.iter().filter_map(&name).collect(),

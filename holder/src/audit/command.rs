@@ -13,15 +13,12 @@ use wire::{Digest, FeederId, UnixSeconds, WindowStart};
 
 use super::desk::LONGEST;
 use super::drawn;
-use super::records::{self, Named, Outcome, Record, Wanted};
+use super::records::{self, AuditResult, BEGINS, Named, Record, Verdict, Wanted, listed};
 use crate::keys::path_of;
 use crate::ledger::{Ledger, LedgerError};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long the running holder may take to begin.
-const BEGINS: Duration = Duration::from_secs(30);
 
 /// What to audit.
 #[derive(Debug, Args)]
@@ -143,9 +140,11 @@ impl AuditCommand {
             of: of.map(|(feeder, window)| (feeder, WindowStart(window.0))),
         };
         let id = Digest::of(&drawn().to_le_bytes()).to_string()[..16].to_owned();
-        let path = records::path_of(&folder.join("wanted"), &id);
-        records::write(&path, &wanted).map_err(at(&path))?;
-        let names = taken(&records::path_of(&folder.join("taken"), &id)).await?;
+        let files = Files(["wanted", "taken"].map(|of| records::path_of(&folder.join(of), &id)));
+        let [path, answer] = &files.0;
+        records::write(path, &wanted).map_err(at(path))?;
+        let names = taken(answer).await?;
+        drop(files);
         if names.is_empty() {
             return Err(AuditError::Nothing);
         }
@@ -161,6 +160,18 @@ impl AuditCommand {
     }
 }
 
+/// What one demand leaves in the holder's folder: nothing of it stays.
+struct Files([PathBuf; 2]);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // Where it is not there, nobody else will look for it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// The names of the audits that the holder began.
 async fn taken(path: &Path) -> Result<Vec<String>, AuditError> {
     let since = Instant::now();
@@ -170,15 +181,13 @@ async fn taken(path: &Path) -> Result<Vec<String>, AuditError> {
         }
         sleep(LOOK).await;
     }
-    let names = records::read(path).map_err(at(path))?;
-    std::fs::remove_file(path).map_err(at(path))?;
-    Ok(names)
+    records::read(path).map_err(at(path))
 }
 
 /// Waits for what an audit comes to.
 async fn end_of(path: &Path) -> Result<Record, AuditError> {
     loop {
-        match records::read::<Record>(path) {
+        match records::read_record(path) {
             Ok(record) if record.verdict.is_some() => return Ok(record),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -196,13 +205,11 @@ fn at(path: &Path) -> impl Fn(io::Error) -> AuditError {
 }
 
 fn judged(records: &[Record]) -> Result<(), AuditError> {
-    let count = |outcome| {
+    let count = |result| {
         let verdicts = records.iter().filter_map(|record| record.verdict.as_ref());
-        verdicts
-            .filter(|verdict| verdict.outcome == outcome)
-            .count()
+        verdicts.filter(|verdict| verdict.result == result).count()
     };
-    let [wrong, incomplete] = [Outcome::Wrong, Outcome::Incomplete].map(count);
+    let [wrong, incomplete] = [AuditResult::Wrong, AuditResult::Incomplete].map(count);
     match wrong + incomplete {
         0 => Ok(()),
         _ => Err(AuditError::NotRight {
@@ -219,12 +226,12 @@ fn shown(records: &[Record]) -> String {
     }
     let mut text = String::new();
     for record in records {
-        let outcome = record.verdict.as_ref().map(|verdict| verdict.outcome);
-        let outcome = match outcome {
+        let result = record.verdict.as_ref().map(|verdict| verdict.result);
+        let result = match result {
             None => "under way",
-            Some(Outcome::Right) => "right",
-            Some(Outcome::Wrong) => "WRONG",
-            Some(Outcome::Incomplete) => "incomplete",
+            Some(AuditResult::Right) => "right",
+            Some(AuditResult::Wrong) => "WRONG",
+            Some(AuditResult::Incomplete) => "incomplete",
         };
         let of = match &record.area {
             Some(area) => format!("the rest of {area}, under {}", record.feeder),
@@ -233,7 +240,7 @@ fn shown(records: &[Record]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{outcome}: {of}, {}, part {}, {} reports, signed by {}",
+            "{result}: {of}, {}, part {}, {} reports, signed by {}",
             cli::time(record.window),
             record.part.0,
             record.contributors,
@@ -242,6 +249,12 @@ fn shown(records: &[Record]) -> String {
         let Some(verdict) = &record.verdict else {
             continue;
         };
+        if *verdict == Verdict::never_begun() {
+            let _ = writeln!(
+                text,
+                "  no report was demanded: too many others were audited"
+            );
+        }
         if verdict.differs {
             let analytics = &record.analytics;
             let _ = writeln!(
@@ -264,11 +277,7 @@ fn shown(records: &[Record]) -> String {
 }
 
 fn show_meters(text: &mut String, what: &str, named: &[Named]) {
-    if named.is_empty() {
-        return;
+    if !named.is_empty() {
+        let _ = writeln!(text, "  {what}: {}", listed(named));
     }
-    let all = named
-        .iter()
-        .map(|one| format!("{} of {}", one.meter, one.gateway));
-    let _ = writeln!(text, "  {what}: {}", all.collect::<Vec<_>>().join(", "));
 }

@@ -1,6 +1,6 @@
 //! All audits that are under way, as the loop of the holder sees them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,21 +9,22 @@ use packed::Profile;
 use service::trust::HeldPlan;
 use service::{Chain, Settings, failpoint};
 use tokio::time::Instant;
-use wire::{
-    AuditDemand, Digest, FeederId, GatewayId, MeterId, Reason, Report, Topic, UnixMillis,
-    WindowStart,
-};
+use wire::{Digest, Reason, Report, Sum, UnixMillis};
 
-use super::check::{Audit, Place, parts};
-use super::records::{self, Named, Record, VERSION, Verdict};
+use super::check::{Audit, parts};
+use super::demand::{demands, named};
+use super::lapse::MAX_WAITING;
+use super::records::{self, Record, VERSION, Verdict};
 use super::say::{say, say_unusable};
 use crate::answers::{Answers, Outgoing};
-use crate::ledger::{KeptSum, LedgerError};
+use crate::ledger::{KeptSum, LedgerError, SumKey};
 use crate::metrics;
-use crate::roster::OwnRoster;
 
 /// The most audits that demand reports at a time: each awaits so many at most as `check` demands at once.
 const MAX_RUNNING: usize = 32;
+
+/// The most audits that have begun, those that gave their places up included: each has a sum in memory.
+pub(super) const MAX_BEGUN: usize = 256;
 
 /// How many times as long as it waits for another report an audit takes at most.
 pub(super) const LONGEST: u32 = 12;
@@ -37,9 +38,11 @@ pub(crate) struct Audits {
     /// How long an audit waits for another report.
     wait: Duration,
     running: Vec<Audit>,
-    pub(super) queue: VecDeque<KeptSum>,
+    /// What waits for a place.
+    pub(super) queue: VecDeque<SumKey>,
+    pub(super) most_waiting: usize,
     /// When the last demand was issued: each is later than the one before.
-    issued_at: UnixMillis,
+    pub(super) issued_at: UnixMillis,
 }
 
 impl Audits {
@@ -55,6 +58,7 @@ impl Audits {
             wait: settings.holder.audit_wait,
             running: Vec::new(),
             queue: answers.ledger.to_audit()?.into(),
+            most_waiting: MAX_WAITING,
             issued_at: UnixMillis(0),
         })
     }
@@ -74,10 +78,13 @@ impl Audits {
         };
         self.take_wanted(answers, &held)?;
         while self.has_place(now)
-            && let Some(kept) = self.queue.pop_front()
+            && let Some(key) = self.queue.pop_front()
         {
-            self.begin(kept, &held, (answers, now))?;
+            if let Some(kept) = answers.ledger.sum(&key)? {
+                self.begin(kept, &held, (answers, now))?;
+            }
         }
+        self.end_waiting(answers)?;
         let (again, mut due) = (self.again, Vec::new());
         for audit in self.running.iter_mut().filter(|audit| !audit.is_aside()) {
             let places = audit.due(again, now);
@@ -134,7 +141,7 @@ impl Audits {
         let profile = usable(&kept, held);
         match profile.and_then(|profile| Audit::new(kept, (profile, coefficients), now)) {
             Ok(audit) => {
-                self.record(&audit, None, answers.clock.now());
+                self.record(&audit.sum, &audit.kept, None, answers.clock.now());
                 self.running.push(audit);
             }
             Err(reason) => {
@@ -146,8 +153,13 @@ impl Audits {
     }
 
     /// Writes an audit down; what it came to is on disk before the ledger says that it is done.
-    fn record(&self, audit: &Audit, verdict: Option<Verdict>, now: UnixMillis) {
-        let sum = &audit.sum;
+    pub(super) fn record(
+        &self,
+        sum: &Sum,
+        kept: &KeptSum,
+        verdict: Option<Verdict>,
+        now: UnixMillis,
+    ) {
         let record = Record {
             version: VERSION,
             feeder: sum.feeder.clone(),
@@ -155,34 +167,40 @@ impl Audits {
             part: sum.part,
             area: sum.rest.as_ref().map(|rest| rest.area.clone()),
             analytics: sum.analytics.clone(),
-            subject: Digest::of(&audit.kept.signed),
+            subject: Digest::of(&kept.signed),
             contributors: sum.contributors(),
             written_at: now,
             verdict,
         };
-        let path = records::path_of(&self.folder, &records::name_of(&audit.kept.key));
+        let path = records::path_of(&self.folder, &records::name_of(&kept.key));
         let written = records::write(&path, &record).and_then(|()| records::trim(&self.folder));
         if let Err(error) = written {
             tracing::error!(error = %Chain(&error), path = %path.display(), "an audit cannot be written down");
         }
     }
 
-    /// Ends the audits whose reports have all come, and those that have waited long enough.
+    /// Ends the audits whose reports have all come, those that have waited long enough, and the first that gave their places up where those
+    /// are too many.
     fn end(&mut self, answers: &mut Answers, now: Instant) -> Result<(), LedgerError> {
+        let mut surplus = self.running.len().saturating_sub(MAX_BEGUN);
         let mut going_on = Vec::new();
         for audit in std::mem::take(&mut self.running) {
             // A gateway that shows a report now and then holds no audit up for ever.
             let is_silent = !audit.is_aside() && now - audit.since >= self.wait;
-            let is_over = is_silent || now - audit.began >= self.wait * LONGEST;
-            let Some(outcome) = audit.outcome(is_over) else {
+            let is_given_up = audit.is_aside() && surplus > 0;
+            surplus -= usize::from(is_given_up);
+            let is_long = now - audit.began >= self.wait * LONGEST;
+            let is_over = is_silent || is_given_up || is_long;
+            let Some(result) = audit.result(is_over) else {
                 going_on.push(audit);
                 continue;
             };
-            let verdict = audit.verdict(outcome, |place| named(&audit, place, &answers.roster));
+            let verdict = audit.verdict(result, |place| named(&audit, place, &answers.roster));
             say(&audit, &verdict);
-            self.record(&audit, Some(verdict), answers.clock.now());
+            let at = answers.clock.now();
+            self.record(&audit.sum, &audit.kept, Some(verdict), at);
             answers.ledger.audit(&audit.kept.key, true)?;
-            metrics::audited(outcome);
+            metrics::audited(result);
         }
         self.running = going_on;
         Ok(())
@@ -220,57 +238,6 @@ impl Audits {
         failpoint::hit("holder.after_audited_report");
         Ok(())
     }
-
-    /// A demand, signed for its gateway.
-    fn sealed(&mut self, demand: Demand, held: &HeldPlan, answers: &Answers) -> Option<Outgoing> {
-        let terms = held.plan.terms_for(demand.window)?.digest();
-        let next = UnixMillis(self.issued_at.0 + 1);
-        self.issued_at = answers.clock.now().max(next);
-        let message = AuditDemand {
-            holder: answers.id.clone(),
-            terms,
-            issued_at: self.issued_at,
-            feeder: demand.feeder,
-            window: demand.window,
-            meters: demand.meters,
-        };
-        let topic = answers.topics.of(&Topic::AuditDemand {
-            gateway: demand.gateway,
-        });
-        Some(answers.signed(&message, topic))
-    }
-}
-
-/// What one gateway is asked for.
-struct Demand {
-    gateway: GatewayId,
-    feeder: FeederId,
-    window: WindowStart,
-    meters: Vec<MeterId>,
-}
-
-/// The reports of these meters, gateway by gateway and feeder by feeder.
-fn demands(audit: &Audit, places: &[Place], roster: &OwnRoster) -> Vec<Demand> {
-    let mut of_gateway: BTreeMap<(GatewayId, usize), Vec<MeterId>> = BTreeMap::new();
-    for place in places {
-        let Some(Named { meter, gateway }) = named(audit, place, roster) else {
-            continue;
-        };
-        of_gateway
-            .entry((gateway, place.0))
-            .or_default()
-            .push(meter);
-    }
-    let demand = |((gateway, share), mut meters): ((GatewayId, usize), Vec<MeterId>)| {
-        meters.sort_unstable();
-        Demand {
-            gateway,
-            feeder: audit.feeder(share).clone(),
-            window: audit.sum.window,
-            meters,
-        }
-    };
-    of_gateway.into_iter().map(demand).collect()
 }
 
 /// The parameters that the reports of a sum are packed with.
@@ -283,14 +250,4 @@ pub(super) fn usable(kept: &KeptSum, held: &HeldPlan) -> Result<&'static Profile
     let setting = held.plan.feeder(&key.feeder, key.window);
     let setting = setting.ok_or(Reason::UnknownFeeder)?;
     Profile::by_name(setting.profile.as_str()).map_err(|_| Reason::NotReady)
-}
-
-/// Who is at a place of a sum: nothing is consented to with a meter that is not in the roster, and none ever leaves that.
-fn named(audit: &Audit, (share, number): &Place, roster: &OwnRoster) -> Option<Named> {
-    let members = roster.members(audit.feeder(*share)).ok()?;
-    let member = members.get(*number)?;
-    Some(Named {
-        meter: member.meter.clone(),
-        gateway: member.gateway.clone(),
-    })
 }

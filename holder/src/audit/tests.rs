@@ -165,13 +165,13 @@ impl Auditing {
     }
 
     /// What the only audit came to.
-    fn outcome(&mut self, now: Instant) -> Outcome {
+    fn result(&mut self, now: Instant) -> AuditResult {
         assert_eq!(self.tick(now), []);
         let record = self.record();
         let verdict = record.verdict.expect("it is over");
         let to_audit = self.world.holders[0].ledger.to_audit().unwrap();
         assert_eq!(to_audit, [], "it is done");
-        verdict.outcome
+        verdict.result
     }
 }
 
@@ -207,7 +207,7 @@ async fn an_honest_sum_is_audited_right_also_when_the_holder_is_killed_in_betwee
             now += SECOND;
         }
     }
-    assert_eq!(auditing.outcome(now), Outcome::Right);
+    assert_eq!(auditing.result(now), AuditResult::Right);
     auditing.restart();
     assert_eq!(auditing.tick(now), [], "it is not done twice");
     // Killed when it had written down what it came to, and not yet that it is done: it comes to the same once more.
@@ -219,7 +219,7 @@ async fn an_honest_sum_is_audited_right_also_when_the_holder_is_killed_in_betwee
     for report in &reports {
         auditing.show(report, now).unwrap();
     }
-    assert_eq!(auditing.outcome(now), Outcome::Right);
+    assert_eq!(auditing.result(now), AuditResult::Right);
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,7 +240,7 @@ async fn what_does_not_come_is_demanded_again_and_then_named_with_its_gateway() 
         }
     }
     assert_eq!(times, 6, "every ten seconds for a minute");
-    assert_eq!(auditing.outcome(now), Outcome::Incomplete);
+    assert_eq!(auditing.result(now), AuditResult::Incomplete);
     let verdict = auditing.record().verdict.unwrap();
     assert_eq!(verdict.missing, [&reports[0], &reports[1]].map(named));
     assert!(!verdict.differs);

@@ -3,16 +3,19 @@
 use std::io;
 use std::path::Path;
 
-use service::Chain;
 use service::trust::HeldPlan;
+use service::{Chain, warn_limited};
 
 use super::check::parts;
 use super::desk::{Audits, usable};
 use super::drawn;
-use super::records::{self, Wanted};
+use super::records::{self, BEGINS, Wanted};
 use super::say::say_unusable;
 use crate::answers::Answers;
 use crate::ledger::{KeptSum, LedgerError};
+
+/// The most answers that nobody has fetched: whoever is there fetches one at once.
+const MAX_TAKEN: usize = 100;
 
 impl Audits {
     /// Takes what persons demand.
@@ -22,45 +25,84 @@ impl Audits {
         held: &HeldPlan,
     ) -> Result<(), LedgerError> {
         let folder = self.folder.join("wanted");
-        let names = records::names(&folder);
-        let names = names.inspect_err(|error| {
-            tracing::error!(error = %Chain(error), "demands for audits cannot be read");
-        });
-        for name in names.unwrap_or_default() {
+        let names = match records::names(&folder) {
+            Ok(names) => names,
+            Err(error) => {
+                warn_limited!(error = %Chain(&error), path = %folder.display(), "demands for audits cannot be read");
+                return Ok(());
+            }
+        };
+        for name in names {
             let path = records::path_of(&folder, &name);
-            let wanted = match records::read::<Wanted>(&path) {
-                Ok(wanted) => wanted,
+            let is_awaited = is_awaited(&path);
+            let wanted = records::read(&path);
+            // It goes first: what cannot be removed would be demanded again and again.
+            if let Err(error) = std::fs::remove_file(&path) {
+                warn_limited!(error = %Chain(&error), path = %path.display(), "a demand for an audit cannot be taken");
+                continue;
+            }
+            let sums = match wanted {
+                Ok(wanted) if is_awaited => find(&wanted, answers)?,
+                Ok(_) => continue,
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), path = %path.display(), "a demand for an audit cannot be read, and goes");
-                    Wanted { of: None }
+                    tracing::warn!(error = %Chain(&error), path = %path.display(), "a demand for an audit cannot be read");
+                    Vec::new()
                 }
             };
-            let sums = find(&wanted, answers)?;
-            let mut begun = Vec::new();
-            for kept in sums {
-                if let Err(reason) = usable(&kept, held) {
-                    say_unusable(&kept.key, reason);
-                    continue;
-                }
-                answers.ledger.audit(&kept.key, false)?;
-                begun.push(records::name_of(&kept.key));
-                // Until it begins, what it came to the last time is not what it comes to now.
-                let _ =
-                    std::fs::remove_file(records::path_of(&self.folder, &begun[begun.len() - 1]));
-                self.queue.push_back(kept);
-            }
-            if let Err(error) = self.took(&name, &begun, &path) {
-                tracing::error!(error = %Chain(&error), "a demand for an audit cannot be answered");
+            self.take_sums(&name, sums, (answers, held))?;
+        }
+        Ok(())
+    }
+
+    /// Tells a person which audits begin, and has them begin.
+    fn take_sums(
+        &mut self,
+        name: &str,
+        mut sums: Vec<KeptSum>,
+        (answers, held): (&mut Answers, &HeldPlan),
+    ) -> Result<(), LedgerError> {
+        sums.retain(|kept| {
+            let usable = usable(kept, held);
+            usable
+                .inspect_err(|reason| say_unusable(&kept.key, *reason))
+                .is_ok()
+        });
+        let names: Vec<_> = sums
+            .iter()
+            .map(|kept| records::name_of(&kept.key))
+            .collect();
+        for name in &names {
+            // Until it begins, what it came to the last time is not what it comes to now.
+            let _ = std::fs::remove_file(records::path_of(&self.folder, name));
+        }
+        if let Err(error) = self.tell(name, &names) {
+            tracing::error!(error = %Chain(&error), "a demand for an audit cannot be answered");
+            return Ok(());
+        }
+        for kept in sums {
+            answers.ledger.audit(&kept.key, false)?;
+            if !self.queue.contains(&kept.key) {
+                self.queue.push_back(kept.key);
             }
         }
         Ok(())
     }
 
-    fn took(&self, name: &str, begun: &[String], wanted: &Path) -> io::Result<()> {
-        let taken = records::path_of(&self.folder.join("taken"), name);
-        records::write(&taken, &begun)?;
-        std::fs::remove_file(wanted)
+    fn tell(&self, name: &str, begun: &[String]) -> io::Result<()> {
+        let folder = self.folder.join("taken");
+        records::write(&records::path_of(&folder, name), &begun)?;
+        // What stays goes the next time.
+        let _ = records::trim_to(&folder, MAX_TAKEN);
+        Ok(())
     }
+}
+
+/// Whether whoever demands it may still wait for it to begin.
+fn is_awaited(path: &Path) -> bool {
+    let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    // A clock that was set back says nothing.
+    let waited = written.map(|written| written.elapsed().unwrap_or_default());
+    waited.is_ok_and(|waited| waited <= BEGINS)
 }
 
 /// The sums that a person demands an audit of.

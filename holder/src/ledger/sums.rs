@@ -43,24 +43,37 @@ pub(super) fn keep(table: &mut Sums<'_>, entered: &Entered<'_>) -> Result<(), Er
     Ok(())
 }
 
-/// Forgets the sums of windows before `first`, but for those that are still to be audited.
+/// Forgets the sums of windows before `first`, but for those that are still to be audited: whoever audits ends them.
 pub(super) fn forget(table: &mut Sums<'_>, first: u64) -> Result<(), Error> {
     Ok(table.retain_in(..(first, "", &[0; 32]), |_, (state, _)| state == ASKED)?)
 }
 
 impl Ledger {
-    /// The sums that are to be audited.
-    pub(crate) fn to_audit(&self) -> Result<Vec<KeptSum>, LedgerError> {
+    /// The sums that are to be audited, the oldest window first.
+    pub(crate) fn to_audit(&self) -> Result<Vec<SumKey>, LedgerError> {
         let read = || -> Result<_, Error> {
             let table = self.database.begin_read()?.open_table(SUMS)?;
             let mut sums = Vec::new();
             for row in table.iter()? {
                 let (key, row) = row?;
                 if row.value().0 == ASKED {
-                    sums.push(kept(key.value(), row.value().1)?);
+                    sums.push(sum_key(key.value())?);
                 }
             }
             Ok(sums)
+        };
+        self.at(read())
+    }
+
+    /// A sum, if it is still there.
+    pub(crate) fn sum(&self, key: &SumKey) -> Result<Option<KeptSum>, LedgerError> {
+        let read = || -> Result<_, Error> {
+            let table = self.database.begin_read()?.open_table(SUMS)?;
+            let row = table.get((key.window.0, key.feeder.as_str(), &key.content.0))?;
+            Ok(row.map(|row| KeptSum {
+                key: key.clone(),
+                signed: Bytes::copy_from_slice(row.value().1),
+            }))
         };
         self.at(read())
     }
@@ -115,11 +128,15 @@ impl Ledger {
 
 fn kept(key: (u64, &str, &[u8; 32]), signed: &[u8]) -> Result<KeptSum, Error> {
     Ok(KeptSum {
-        key: SumKey {
-            window: WindowStart(key.0),
-            feeder: feeder_id(key.1)?,
-            content: Digest(*key.2),
-        },
+        key: sum_key(key)?,
         signed: Bytes::copy_from_slice(signed),
+    })
+}
+
+fn sum_key((window, feeder, content): (u64, &str, &[u8; 32])) -> Result<SumKey, Error> {
+    Ok(SumKey {
+        window: WindowStart(window),
+        feeder: feeder_id(feeder)?,
+        content: Digest(*content),
     })
 }

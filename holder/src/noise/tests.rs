@@ -1,5 +1,5 @@
-use privacy::{Guarantee, Unit};
-use wire::{AnswerBody, Ask, FeederId, NoiseTerms, Step};
+use privacy::Guarantee;
+use wire::{AnswerBody, Ask, FeederId, NoiseTerms, PrivacyUnit, Step};
 
 use super::*;
 use crate::answers::Outgoing;
@@ -11,13 +11,13 @@ const METERS: u32 = 8;
 /// A scale of 100 quanta of Laplace noise: readings up to 49 Wh, ε 1.
 fn noise(change: impl FnOnce(&mut NoiseTerms)) -> Option<NoiseTerms> {
     let guarantee = Guarantee {
-        unit: Unit::Interval,
+        unit: PrivacyUnit::Interval,
         epsilon: 1.0.try_into().unwrap(),
         delta: None,
     };
     let mut noise = NoiseTerms {
         clip_w: 49,
-        ..noise_terms(&guarantee)
+        ..noise_terms(&guarantee, &service::Settings::defaults().publish)
     };
     change(&mut noise);
     Some(noise)
@@ -217,6 +217,34 @@ fn what_a_feeder_gives_away_is_spent_with_the_consent_once_a_window_and_refused_
     assert_eq!(ask_consent(&mut world, 0, &gone), Some(Reason::BudgetSpent));
 }
 
+/// Twelve of ε are three windows of a feeder, and a period is 35 windows.
+#[test]
+fn what_is_left_is_that_of_consents_alone_and_of_periods_that_have_not_ended() {
+    let budget = |noise: &mut NoiseTerms| {
+        (noise.budget_millionths, noise.period_s) = (18_000_000, 35 * LENGTH);
+    };
+    let mut world = World::noisy((2, 3, 4), METERS, noise(budget));
+    let is_left = |world: &World, expected: f64| {
+        let left = world.holders[0].budgets.least();
+        assert!((left - expected).abs() < 1e-4, "{left}, not {expected}");
+    };
+    for index in 0..3 {
+        let sum = world.sum(FEEDERS[1], index, &[0, 1, 2]);
+        assert_eq!(ask_consent(&mut world, 0, &sum), None);
+    }
+    is_left(&world, 0.0);
+    // The other feeder's part of a sum that is refused is not given away.
+    let gone = world.rest(3, [&[6], &[0, 1]]);
+    assert_eq!(ask_consent(&mut world, 0, &gone), Some(Reason::BudgetSpent));
+    assert_eq!(world.holders[0].budgets.len(), 1);
+    // The feeder has no sum any more, and another one has one of the next period.
+    let next = world.sum(FEEDERS[0], 35, &[0, 1, 2]);
+    assert_eq!(ask_consent(&mut world, 0, &next), None);
+    is_left(&world, 2.0 / 3.0);
+    world.restart(0);
+    is_left(&world, 2.0 / 3.0);
+}
+
 #[test]
 fn what_noise_leaves_nothing_to_read_of_is_refused() {
     let mut world = World::noisy((2, 3, 4), METERS, noise(|noise| noise.clip_w = 0));
@@ -232,7 +260,7 @@ fn what_noise_leaves_nothing_to_read_of_is_refused() {
         ask_consent(&mut world, 0, &sum),
         Some(Reason::BeyondProfile)
     );
-    let day = |noise: &mut NoiseTerms| noise.unit = wire::PrivacyUnit::HouseholdDay;
+    let day = |noise: &mut NoiseTerms| noise.unit = PrivacyUnit::HouseholdDay;
     let mut world = World::noisy((2, 3, 4), METERS, noise(day));
     assert_eq!(ask_consent(&mut world, 0, &sum), Some(Reason::MinMeters));
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use privacy::{Delta, Epsilon, Guarantee, Unit};
+use privacy::{Delta, Epsilon, Guarantee};
 use service::Settings;
+use service::config::Publish;
 use wire::{FeederId, NoiseTerms, PrivacyUnit};
 
 use super::error::SetupError;
@@ -20,10 +21,19 @@ pub(super) enum NoiseUnit {
     HouseholdDay,
 }
 
+impl From<NoiseUnit> for PrivacyUnit {
+    fn from(unit: NoiseUnit) -> Self {
+        match unit {
+            NoiseUnit::Interval => Self::Interval,
+            NoiseUnit::HouseholdDay => Self::HouseholdDay,
+        }
+    }
+}
+
 /// Noise that hides each household from everybody, the operator too.
 #[derive(Debug, Args)]
 pub(super) struct Noise {
-    /// Add noise to totals, so that nobody has exact ones: the most that what `--noise-unit` says gives away
+    /// Add noise with this ε, so that nobody, the operator included, has exact totals
     #[arg(long, value_name = "EPSILON")]
     noise_epsilon: Option<f64>,
     /// What epsilon is about
@@ -58,10 +68,7 @@ impl Noise {
             return Ok(None);
         };
         let guarantee = Guarantee {
-            unit: match self.noise_unit {
-                NoiseUnit::Interval => Unit::Interval,
-                NoiseUnit::HouseholdDay => Unit::HouseholdDay,
-            },
+            unit: self.noise_unit.into(),
             epsilon: Epsilon::try_from(epsilon)
                 .map_err(|_| wrong("--noise-epsilon", epsilon, EPSILON))?,
             delta: (self.noise_delta)
@@ -80,7 +87,7 @@ impl Noise {
             budget_millionths: budget(self.noise_budget.unwrap_or(publish.budget_epsilon))?,
             period_s: period(self.noise_period.unwrap_or(publish.budget_period))?,
             feeders: feeders.into_iter().collect(),
-            ..terms(&guarantee)
+            ..terms(&guarantee, publish)
         }))
     }
 }
@@ -103,13 +110,17 @@ fn wrong(option: &'static str, given: impl ToString, expected: &'static str) -> 
 /// In millionths.
 fn budget(epsilon: f64) -> Result<u64, SetupError> {
     match (1e-6..=f64::from(u32::MAX)).contains(&epsilon) {
-        true => Ok((epsilon * 1e6).round() as u64),
+        true => Ok(millionths(epsilon)),
         false => Err(wrong(
             "--noise-budget, or publish.budget_epsilon,",
             epsilon,
             BUDGET,
         )),
     }
+}
+
+fn millionths(epsilon: f64) -> u64 {
+    (epsilon * 1e6).round() as u64
 }
 
 /// In seconds.
@@ -125,20 +136,17 @@ fn period(period: Duration) -> Result<u64, SetupError> {
     }
 }
 
-/// The terms of noise that promises this in the totals of all feeders, with the budget of the defaults.
+/// The terms of noise that promises this in the totals of all feeders, with the budget and the period that are published with.
 #[must_use]
-pub fn terms(guarantee: &Guarantee) -> NoiseTerms {
+pub fn terms(guarantee: &Guarantee, publish: &Publish) -> NoiseTerms {
     NoiseTerms {
-        unit: match guarantee.unit {
-            Unit::Interval => PrivacyUnit::Interval,
-            Unit::HouseholdDay => PrivacyUnit::HouseholdDay,
-        },
+        unit: guarantee.unit,
         epsilon_millionths: guarantee.epsilon.millionths(),
         delta_quadrillionths: guarantee.delta.map_or(0, Delta::quadrillionths),
         rho_trillionths: guarantee.rho().unwrap_or(0),
         clip_w: 0,
-        budget_millionths: 30_000_000,
-        period_s: 30 * 86_400,
+        budget_millionths: millionths(publish.budget_epsilon),
+        period_s: publish.budget_period.as_secs(),
         feeders: Vec::new(),
     }
 }

@@ -54,7 +54,8 @@ impl Group {
             threshold: self.threshold,
             consents: self.consents(),
         };
-        let noise = self.noise.as_ref().map(noise_terms);
+        let noise = self.noise.as_ref();
+        let noise = noise.map(|guarantee| noise_terms(guarantee, &settings.publish));
         let agreement = together(&holders, numbers, (WindowStart(0), noise), None)?;
         let file = state.join("holders.agreement");
         std::fs::write(&file, agreement.to_bytes())

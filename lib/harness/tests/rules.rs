@@ -13,12 +13,12 @@ use accounts::Folder;
 use recorder::{Act, Done, Recorder};
 use service::clock::SystemClock;
 use service::config::{
-    Connections, IdentityKind, PublishMechanism, PublishUnit, Rating, Recipient, Role, TariffEntry,
+    Connections, IdentityKind, PublishMechanism, Rating, Recipient, Role, TariffEntry,
     TopicPattern, Transformer,
 };
 use service::{Settings, Stop, mqtt, telemetry};
 use tokio::time::{Instant, sleep, timeout};
-use wire::SigningKey;
+use wire::{PrivacyUnit, SigningKey};
 
 /// Until everything has happened once. Wall time.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -66,7 +66,7 @@ fn settings() -> Settings {
         name: "press".parse().unwrap(),
         reader: None,
         feeders: Vec::new(),
-        unit: PublishUnit::Interval,
+        unit: PrivacyUnit::Interval,
         mechanism: PublishMechanism::Laplace,
         epsilon: 0.5,
         delta: None,

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use wire::{FeederId, FeederPlan, NoiseTerms, Plan, PrivacyUnit, Reason, Terms, WindowStart};
 
-use crate::guarantee::{Guarantee, Unit};
+use crate::guarantee::Guarantee;
 use crate::noise::Noise;
 use crate::parameters::{Delta, Epsilon, ParameterError};
 use crate::sensitivity::sensitivity;
@@ -42,10 +42,7 @@ impl Guarantee {
     pub fn agreed(noise: &NoiseTerms) -> Result<Self, ParameterError> {
         let delta = Some(noise.delta_quadrillionths).filter(|delta| *delta > 0);
         let guarantee = Self {
-            unit: match noise.unit {
-                PrivacyUnit::Interval => Unit::Interval,
-                PrivacyUnit::HouseholdDay => Unit::HouseholdDay,
-            },
+            unit: noise.unit,
             epsilon: Epsilon::from_millionths(noise.epsilon_millionths)?,
             delta: delta.map(Delta::from_quadrillionths).transpose()?,
         };
@@ -113,7 +110,7 @@ impl Agreed {
         room: u64,
         day_min_meters: u32,
     ) -> Result<(), Reason> {
-        if self.guarantee.unit == Unit::HouseholdDay && contributors < day_min_meters {
+        if self.guarantee.unit == PrivacyUnit::HouseholdDay && contributors < day_min_meters {
             return Err(Reason::MinMeters);
         }
         let largest = setting.reference_wh / setting.quantum_wh.max(1);
@@ -238,7 +235,7 @@ mod tests {
     #[test]
     fn a_rho_that_promises_less_than_epsilon_and_delta_is_refused() {
         let guarantee = Guarantee {
-            unit: Unit::Interval,
+            unit: PrivacyUnit::Interval,
             epsilon: 0.5.try_into().unwrap(),
             delta: Some(1e-9.try_into().unwrap()),
         };

@@ -5,37 +5,19 @@ use std::fmt;
 use dashu::base::SquareRoot;
 use dashu::integer::UBig;
 use dashu::rational::RBig;
+use wire::PrivacyUnit;
 
 use crate::mechanism::Mechanism;
 use crate::noise::{Noise, ratio};
 use crate::parameters::{Delta, Epsilon};
 use crate::spent::{RHO_UNIT, Spent, share};
 
-/// What ε is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// One reading: a household in one interval.
-    Interval,
-    /// All readings of a household in a day.
-    HouseholdDay,
-}
-
-impl Unit {
-    /// As in settings and files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Interval => "interval",
-            Self::HouseholdDay => "household-day",
-        }
-    }
-}
-
-/// Whatever a recipient sees of a [`Unit`] is at most e^ε times as likely as it would be with any other readings of the
+/// Whatever a recipient sees of a [`PrivacyUnit`] is at most e^ε times as likely as it would be with any other readings of the
 /// household there, but for a chance δ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Guarantee {
     /// What ε is about.
-    pub unit: Unit,
+    pub unit: PrivacyUnit,
     /// The most that is given away.
     pub epsilon: Epsilon,
     /// With one, noise is Gaussian.
@@ -85,8 +67,8 @@ impl Guarantee {
     /// The intervals that share ε.
     fn sharing(&self, day: u32) -> u32 {
         match self.unit {
-            Unit::Interval => 1,
-            Unit::HouseholdDay => day.max(1),
+            PrivacyUnit::Interval => 1,
+            PrivacyUnit::HouseholdDay => day.max(1),
         }
     }
 
@@ -124,7 +106,7 @@ fn deviation(sensitivity: u64, sharing: u32, rho: u64) -> RBig {
 mod tests {
     use super::*;
 
-    fn guarantee(unit: Unit, epsilon: f64, delta: Option<f64>) -> Guarantee {
+    fn guarantee(unit: PrivacyUnit, epsilon: f64, delta: Option<f64>) -> Guarantee {
         Guarantee {
             unit,
             epsilon: epsilon.try_into().unwrap(),
@@ -134,13 +116,13 @@ mod tests {
 
     #[test]
     fn a_day_shares_its_epsilon_and_an_interval_does_not() {
-        let interval = guarantee(Unit::Interval, 0.5, None);
-        let day = guarantee(Unit::HouseholdDay, 0.5, None);
+        let interval = guarantee(PrivacyUnit::Interval, 0.5, None);
+        let day = guarantee(PrivacyUnit::HouseholdDay, 0.5, None);
         assert_eq!(interval.noise(100, 96).scale(), 200.0);
         assert_eq!(day.noise(100, 96).scale(), 19_200.0);
         // Of Gaussian noise a day takes √96 times as much, not 96 times.
         let scale = |unit| guarantee(unit, 0.5, Some(1e-9)).noise(100, 96).scale();
-        let ratio = scale(Unit::HouseholdDay) / scale(Unit::Interval);
+        let ratio = scale(PrivacyUnit::HouseholdDay) / scale(PrivacyUnit::Interval);
         assert!((ratio - 96_f64.sqrt()).abs() < 1e-3, "{ratio}");
     }
 
@@ -152,7 +134,7 @@ mod tests {
             (0.1, Some(1e-9)),
             (10.0, Some(1e-6)),
         ] {
-            let day = guarantee(Unit::HouseholdDay, epsilon, delta);
+            let day = guarantee(PrivacyUnit::HouseholdDay, epsilon, delta);
             let spent = day.cost(24, 24).epsilon(day.delta);
             assert!(
                 (spent - epsilon).abs() < 1e-4 * epsilon,
@@ -164,14 +146,14 @@ mod tests {
                 "{twice} of {epsilon}"
             );
         }
-        let interval = guarantee(Unit::Interval, 0.25, None);
+        let interval = guarantee(PrivacyUnit::Interval, 0.25, None);
         assert_eq!(interval.cost(4, 24).epsilon(None), 1.0);
     }
 
     #[test]
     fn the_scale_of_gaussian_noise_is_the_one_of_the_textbook() {
         // ρ = (√(ln 10⁶ + 1) − √(ln 10⁶))² = 0.017469; σ = Δ / √(2ρ).
-        let noise = guarantee(Unit::Interval, 1.0, Some(1e-6)).noise(1_000, 24);
+        let noise = guarantee(PrivacyUnit::Interval, 1.0, Some(1e-6)).noise(1_000, 24);
         assert!((noise.scale() - 5_350.0).abs() < 0.5, "{}", noise.scale());
     }
 }

@@ -12,9 +12,10 @@
 //! - [`Spent`]: how losses add up
 //!
 //! ```
-//! use privacy::{Epsilon, Guarantee, Unit, sensitivity};
+//! use privacy::{Epsilon, Guarantee, sensitivity};
+//! use wire::PrivacyUnit;
 //!
-//! let guarantee = Guarantee { unit: Unit::Interval, epsilon: Epsilon::try_from(0.5)?, delta: None };
+//! let guarantee = Guarantee { unit: PrivacyUnit::Interval, epsilon: Epsilon::try_from(0.5)?, delta: None };
 //! // A capacity of 10 kW, quarter hours, quanta of 1 Wh: a reading enters as at most 2,501 of them, of either sign.
 //! let sensitivity = sensitivity(10_000, 900, 1);
 //! assert_eq!(sensitivity, 5_002);
@@ -37,7 +38,7 @@ mod spent;
 
 pub use agreed::{Agreed, day};
 pub use bits::Bits;
-pub use guarantee::{Guarantee, Unit};
+pub use guarantee::Guarantee;
 pub use mechanism::Mechanism;
 pub use noise::{Noise, NoiseError};
 pub use parameters::{Delta, Epsilon, ParameterError};

@@ -2,7 +2,8 @@
 //! With noise of half the scale the same adversary does: the test can fail.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use privacy::{Bits, Guarantee, Unit};
+use privacy::{Bits, Guarantee};
+use wire::PrivacyUnit;
 
 /// How sure the bounds on a probability are: beyond 6 standard deviations, once in a billion times.
 const SURE: f64 = 6.0;
@@ -91,7 +92,7 @@ impl Audit {
     }
 }
 
-fn audit(unit: Unit, epsilon: f64, delta: Option<f64>, intervals: usize) -> Audit {
+fn audit(unit: PrivacyUnit, epsilon: f64, delta: Option<f64>, intervals: usize) -> Audit {
     let epsilon = epsilon.try_into().unwrap();
     let delta = delta.map(|delta| delta.try_into().unwrap());
     Audit {
@@ -110,17 +111,17 @@ fn audit(unit: Unit, epsilon: f64, delta: Option<f64>, intervals: usize) -> Audi
 
 #[test]
 fn a_reading_is_no_better_told_than_epsilon_allows() {
-    audit(Unit::Interval, 1.0, None, 1).holds_and_would_not_with_half_the_noise();
+    audit(PrivacyUnit::Interval, 1.0, None, 1).holds_and_would_not_with_half_the_noise();
 }
 
 #[test]
 fn a_day_of_a_household_is_no_better_told_than_epsilon_allows() {
-    audit(Unit::HouseholdDay, 1.0, None, 4).holds_and_would_not_with_half_the_noise();
+    audit(PrivacyUnit::HouseholdDay, 1.0, None, 4).holds_and_would_not_with_half_the_noise();
 }
 
 #[test]
 fn nor_is_it_with_gaussian_noise() {
-    audit(Unit::HouseholdDay, 1.0, Some(1e-3), 2).holds_and_would_not_with_half_the_noise();
+    audit(PrivacyUnit::HouseholdDay, 1.0, Some(1e-3), 2).holds_and_would_not_with_half_the_noise();
 }
 
 /// The operator and all holders but one have taken their shares off: what is left hides as much as is promised.
@@ -129,7 +130,7 @@ fn nor_is_it_by_whoever_knows_every_share_but_one() {
     for delta in [None, Some(1e-3)] {
         let audit = Audit {
             is_shared: true,
-            ..audit(Unit::HouseholdDay, 1.0, delta, 2)
+            ..audit(PrivacyUnit::HouseholdDay, 1.0, delta, 2)
         };
         audit.holds_and_would_not_with_half_the_noise();
     }

@@ -1,7 +1,8 @@
 //! A million draws against the exact distribution. A right sampler fails once in a billion runs.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use privacy::{Bits, Guarantee, Noise, Unit};
+use privacy::{Bits, Guarantee, Noise};
+use wire::PrivacyUnit;
 
 const DRAWS: u32 = 1_000_000;
 
@@ -76,7 +77,7 @@ fn bound(bins: usize) -> f64 {
 
 fn noise(delta: Option<f64>) -> Noise {
     let guarantee = Guarantee {
-        unit: Unit::Interval,
+        unit: PrivacyUnit::Interval,
         epsilon: 0.7.try_into().unwrap(),
         delta: delta.map(|delta| delta.try_into().unwrap()),
     };

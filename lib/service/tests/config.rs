@@ -823,7 +823,7 @@ fn a_role_may_be_changed_or_new_and_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn settings_of_the_operator_that_contradict_each_other_are_named_with_their_origins() {
+fn settings_of_operator_and_holders_that_contradict_each_other_are_named_with_their_origins() {
     let key = SigningKey::generate().verifying_key();
     let key = format!("deployment.operator_key = \"{key}\"\n");
     let production = "deployment.mode = \"production\"";
@@ -836,6 +836,7 @@ fn settings_of_the_operator_that_contradict_each_other_are_named_with_their_orig
     let no_page = "operator.live_listen = \"\"\n";
     let no_metrics = "operator.metrics_listen = \"\"\n";
     contradictions(&[
+        ("", "holder.audit_wait = \"30s\"", "holder.audit_again"),
         ("", production, "deployment.operator_key"),
         (&key, production, "operator.enrolment"),
         ("", remote, "operator.enrolment"),

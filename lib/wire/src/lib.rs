@@ -72,7 +72,7 @@ pub use message::{
     MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, NoiseTerms, NoisyTotal, Owners, Plan,
     PlanRenewal, PoolEntry, PrivacyUnit, Proposal, Question, Receipt, ReceiptEntry, Refusal,
     Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status,
-    Step, Stream, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Terms, Total,
+    Step, Stream, Sum, SumReceipt, SumStatus, Tariff, TariffVersion, Terms, Total, most_quanta,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

@@ -30,7 +30,7 @@ pub use holders::{
     Acceptance, Agreement, AgreementError, AnswerBody, Ask, AuditDemand, Card, Closing, Consent,
     Countersignature, Deal, DealtKey, Group, HolderAnswer, HolderEntry, HolderSet,
     MAX_AGREEMENT_LEN, MAX_DEALT, MAX_DEMANDED, MAX_GROUPS, MAX_HOLDERS, NoiseTerms, Proposal,
-    Step, Stream, Terms,
+    Step, Stream, Terms, most_quanta,
 };
 pub use noisy_total::{NoisyTotal, PrivacyUnit};
 pub use owners::Owners;

@@ -115,8 +115,7 @@ impl Gateway {
     /// readings are sealed: no plan may be here yet.
     fn clip(&self, feeder: &FeederId, window: WindowStart) -> Option<Watts> {
         let plan = self.sealing.sealer.as_ref()?.plan();
-        let noise = plan.terms_for(window)?.noise_of([feeder].into_iter())?;
-        (noise.clip_w > 0).then_some(Watts(noise.clip_w))
+        plan.noise_clip(feeder, window)
     }
 
     /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings. Feeders

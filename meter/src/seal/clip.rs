@@ -1,7 +1,7 @@
 //! Readings are cut off where the noise of holders is made for that.
 
 use packed::layout::{Encoding, Entered};
-use wire::{FeederId, Plan, WindowStart};
+use wire::{FeederId, Plan, WindowStart, most_quanta};
 
 /// The most that a reading may enter as, of either sign, in Wh; none: what the feeder's reference allows.
 pub(super) fn most_wh(
@@ -10,12 +10,9 @@ pub(super) fn most_wh(
     window: WindowStart,
     encoding: &Encoding,
 ) -> Option<i64> {
-    let noise = plan.terms_for(window)?.noise_of([feeder].into_iter())?;
-    let quantum = 3_600 * u128::from(encoding.quantum_wh);
-    let whole = u128::from(noise.clip_w) * u128::from(plan.interval_s) / quantum;
-    // With what readings before it left, a reading is a quantum more at most.
-    let most = (whole + 1) * u128::from(encoding.quantum_wh);
-    i64::try_from(most).ok().filter(|_| noise.clip_w > 0)
+    let clip = plan.noise_clip(feeder, window)?;
+    let most = most_quanta(clip.0, plan.interval_s, encoding.quantum_wh);
+    most.checked_mul(encoding.quantum_wh)?.try_into().ok()
 }
 
 /// Readings are cut off when they are taken, and here again: no plan may have been there then.

@@ -1,8 +1,8 @@
 //! A line of a recipient's file: a noisy total, or that there is none and why.
 
-use privacy::{Guarantee, Noise, Unit};
+use privacy::{Guarantee, Noise};
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, NoisyTotal, Part, PrivacyUnit, Reason, RecipientId, WindowStart};
+use wire::{FeederId, NoisyTotal, Part, Reason, RecipientId, WindowStart};
 
 use super::said::NoiseSaid;
 use crate::release::ledger::NoiseKey;
@@ -114,10 +114,7 @@ impl Line {
             part: self.part,
             interval_s: noisy.interval_s,
             quantum_wh: noisy.quantum_wh,
-            unit: match said.unit == Unit::Interval.as_str() {
-                true => PrivacyUnit::Interval,
-                false => PrivacyUnit::HouseholdDay,
-            },
+            unit: said.unit,
             epsilon_millionths: millionths(said.epsilon, 1e6),
             delta_quadrillionths: millionths(said.delta.unwrap_or(0.0), 1e15),
             sensitivity_wh: said.sensitivity_wh,

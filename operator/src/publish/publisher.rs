@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use service::{Chain, failpoint};
-use wire::{Reason, RecipientId, Sum};
+use wire::{PrivacyUnit, Reason, RecipientId, Sum};
 
 use super::line::{Content, Line, NoTotal, Noisy};
 use super::published::{Published, StoredLine};
@@ -133,7 +133,7 @@ impl Publisher {
             recipient: recipient.name.clone(),
         };
         let guarantee = &recipient.guarantee;
-        let too_few = guarantee.unit == privacy::Unit::HouseholdDay
+        let too_few = guarantee.unit == PrivacyUnit::HouseholdDay
             && report.meters < self.recipients.day_min_meters;
         // What has no energy is known to have none, by whom has a reading: nothing is drawn for it. Holders do not know.
         let (refused, intervals) = match report.noise() {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use privacy::{Agreed, Delta, Epsilon, Guarantee, Unit};
-use service::config::{Publish, PublishUnit, Settings};
+use privacy::{Agreed, Delta, Epsilon, Guarantee};
+use service::config::{Publish, Settings};
 use wire::{FeederId, RecipientId, Terms, WindowStart};
 
 use crate::error::OperatorError;
@@ -62,10 +62,7 @@ impl Recipients {
             Ok(Recipient {
                 name: name.clone(),
                 guarantee: Guarantee {
-                    unit: match recipient.unit {
-                        PublishUnit::Interval => Unit::Interval,
-                        PublishUnit::HouseholdDay => Unit::HouseholdDay,
-                    },
+                    unit: recipient.unit,
                     epsilon,
                     delta: delta.transpose()?,
                 },

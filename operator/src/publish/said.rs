@@ -1,14 +1,14 @@
 //! What is said of noise.
 
-use privacy::{Agreed, Guarantee, Noise, Unit};
+use privacy::{Agreed, Guarantee, Noise};
 use serde::{Deserialize, Serialize};
-use wire::{FeederPlan, Plan};
+use wire::{FeederPlan, Plan, PrivacyUnit};
 
 /// What the noise of a total is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoiseSaid {
-    /// What ε is about: "interval" or "household-day".
-    pub unit: String,
+    /// What ε is about.
+    pub unit: PrivacyUnit,
     /// "laplace" or "gaussian".
     pub mechanism: String,
     /// ε.
@@ -41,7 +41,7 @@ impl NoiseSaid {
         quantum_wh: u64,
     ) -> Self {
         Self {
-            unit: guarantee.unit.as_str().to_owned(),
+            unit: guarantee.unit,
             mechanism: guarantee.mechanism().as_str().to_owned(),
             epsilon: guarantee.epsilon.value(),
             delta: guarantee.delta.map(|delta| delta.value()),
@@ -63,8 +63,7 @@ impl NoiseSaid {
 
     /// Whether it promises just that.
     pub(super) fn promises(&self, guarantee: &Guarantee) -> bool {
-        let of = |unit: Unit| unit.as_str() == self.unit;
-        of(guarantee.unit)
+        self.unit == guarantee.unit
             && self.epsilon == guarantee.epsilon.value()
             && self.delta == guarantee.delta.map(|delta| delta.value())
     }

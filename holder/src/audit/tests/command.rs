@@ -93,6 +93,9 @@ async fn a_demand_ends_in_bounded_time_whatever_becomes_of_the_audit() {
     let held = auditing.world.holders[0].held.take();
     let error = run(&mut auditing, &[], &[]).await.unwrap_err();
     assert!(matches!(error, AuditError::NotTaken), "{error}");
+    let folder = records::folder_in(auditing.world.folder(0).path());
+    let left = records::names(&folder.join("wanted")).unwrap();
+    assert!(left.is_empty(), "nobody waits for it any more");
     auditing.world.holders[0].held = held;
 
     // It cannot audit what its plan has no feeder of.
@@ -118,4 +121,40 @@ async fn a_demand_ends_in_bounded_time_whatever_becomes_of_the_audit() {
     assert!(matches!(error, AuditError::NotOver { .. }), "{error}");
     let told = error.to_string();
     assert!(told.contains("is not over after 13m 30s"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_and_what_nobody_waits_for_any_more_is_not_audited() {
+    let (mut auditing, sum, _) = Auditing::of_three();
+    auditing.world.holders[0].to_audit.clear();
+    let folder = records::folder_in(auditing.world.folder(0).path());
+    let wanted = records::Wanted {
+        of: Some((sum.feeder.clone(), sum.window)),
+    };
+    let [old, unread] = ["old", "unread"].map(|id| records::path_of(&folder.join("wanted"), id));
+    records::write(&old, &wanted).unwrap();
+    let file = std::fs::File::options().write(true).open(&old).unwrap();
+    let then = std::time::SystemTime::now() - Duration::from_secs(60);
+    file.set_modified(then).unwrap();
+    std::fs::write(&unread, b"{").unwrap();
+    assert_eq!(auditing.tick(Instant::now()), []);
+    assert!(!old.exists() && !unread.exists());
+    let taken = folder.join("taken");
+    assert_eq!(records::names(&taken).unwrap(), ["unread"]);
+    let begun: Vec<String> = records::read(&records::path_of(&taken, "unread")).unwrap();
+    assert!(begun.is_empty(), "{begun:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_demand_that_cannot_be_answered_is_taken_once_and_nothing_is_audited_for_it() {
+    let (mut auditing, ..) = Auditing::of_three();
+    auditing.world.holders[0].to_audit.clear();
+    let folder = records::folder_in(auditing.world.folder(0).path());
+    let wanted = records::path_of(&folder.join("wanted"), "1");
+    records::write(&wanted, &records::Wanted { of: None }).unwrap();
+    std::fs::write(folder.join("taken"), b"in the way").unwrap();
+    for _ in 0..2 {
+        assert_eq!(auditing.tick(Instant::now()), []);
+        assert!(!wanted.exists());
+    }
 }

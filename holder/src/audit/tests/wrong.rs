@@ -22,7 +22,7 @@ async fn a_sum_that_analytics_added_whole_quanta_to_is_wrong() {
     for report in &reports {
         auditing.show(report, now).unwrap();
     }
-    assert_eq!(auditing.outcome(now), Outcome::Wrong);
+    assert_eq!(auditing.result(now), AuditResult::Wrong);
     let record = auditing.record();
     let verdict = record.verdict.unwrap();
     assert!(verdict.differs && verdict.other.is_empty() && verdict.missing.is_empty());
@@ -41,7 +41,7 @@ async fn a_report_that_was_left_out_and_replaced_by_another_is_named() {
     assert_eq!(auditing.tick(now), []);
     assert_eq!(auditing.record().verdict, None, "one may still come");
     auditing.show(&reports[2], now).unwrap();
-    assert_eq!(auditing.outcome(now), Outcome::Wrong);
+    assert_eq!(auditing.result(now), AuditResult::Wrong);
     let verdict = auditing.record().verdict.unwrap();
     assert_eq!(
         (verdict.other, verdict.missing),
@@ -83,5 +83,5 @@ async fn what_no_audit_awaits_or_its_meter_did_not_sign_is_refused_by_reason() {
     for report in &reports {
         auditing.show(report, now).unwrap();
     }
-    assert_eq!(auditing.outcome(now), Outcome::Right);
+    assert_eq!(auditing.result(now), AuditResult::Right);
 }

@@ -48,7 +48,7 @@ pub(crate) use mqtt::Endpoint;
 pub use mqtt::Mqtt;
 pub use origin::{Origin, Overrides};
 pub use postgres::{Postgres, StoreKind};
-pub use publish::{Publish, PublishMechanism, PublishUnit, Recipient};
+pub use publish::{Publish, PublishMechanism, Recipient};
 pub use rating::Rating;
 pub use release::Release;
 pub use services::{Analytics, Broker, Enrolment, Evaluator, Operator};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::release::readers::{ReaderRefused, Reading, may_read};
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, RecipientId};
+use wire::{FeederId, PrivacyUnit, RecipientId};
 
 use super::access::{Role, TopicPattern};
 
@@ -36,7 +36,7 @@ pub struct Recipient {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feeders: Vec<FeederId>,
     /// What ε is about.
-    pub unit: PublishUnit,
+    pub unit: PrivacyUnit,
     /// How noise is distributed.
     pub mechanism: PublishMechanism,
     /// The most that a unit gives away.
@@ -44,16 +44,6 @@ pub struct Recipient {
     /// The chance that it is more. Only with Gaussian noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
-}
-
-/// What ε is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PublishUnit {
-    /// A reading of a household.
-    Interval,
-    /// All readings of a household in a day.
-    HouseholdDay,
 }
 
 /// How noise is distributed.

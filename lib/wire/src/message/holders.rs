@@ -25,7 +25,7 @@ pub use ask::{Ask, Group, MAX_GROUPS, Step};
 pub use audit::{AuditDemand, MAX_DEMANDED};
 pub use consent::Consent;
 pub use countersignature::Countersignature;
-pub use noise::NoiseTerms;
+pub use noise::{NoiseTerms, most_quanta};
 pub use proposal::Proposal;
 pub use setup::{Card, Deal, DealtKey, MAX_DEALT};
 pub use terms::{HolderEntry, HolderSet, MAX_HOLDERS, Stream, Terms};

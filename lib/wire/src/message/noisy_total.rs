@@ -1,5 +1,7 @@
 //! A noisy total, for a recipient who publishes it.
 
+use serde::{Deserialize, Serialize};
+
 use super::Message;
 use crate::cbor::{Reader, Writer};
 use crate::error::WireError;
@@ -11,7 +13,8 @@ use crate::units::Part;
 const MAX_INTERVALS: usize = u16::MAX as usize;
 
 /// What ε is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PrivacyUnit {
     /// One reading of a household.
     Interval = 0,
@@ -20,6 +23,14 @@ pub enum PrivacyUnit {
 }
 
 impl PrivacyUnit {
+    /// As in settings and files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interval => "interval",
+            Self::HouseholdDay => "household-day",
+        }
+    }
+
     pub(super) fn from_code(code: u8) -> Option<Self> {
         let all = [Self::Interval, Self::HouseholdDay];
         all.into_iter().find(|unit| *unit as u8 == code)

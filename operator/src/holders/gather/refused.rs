@@ -1,6 +1,6 @@
 //! Sums that too few holders consent to.
 
-use wire::{HolderSet, Reason, Step};
+use wire::{HolderSet, PrivacyUnit, Reason, Step};
 
 use super::Gathering;
 use crate::holders::masks::HolderMasks;
@@ -13,21 +13,32 @@ impl Gathering {
         self.reasons.insert(place, reason);
     }
 
-    /// Whether so many say that what may be given away is spent that they cannot all lie. Then the sum has no total ever; what else
-    /// holders refuse for they may come to think otherwise of.
-    fn is_spent(&self) -> bool {
-        let spent = self.reasons.values();
-        let spent = spent.filter(|reason| **reason == Reason::BudgetSpent);
-        self.terms.noise.is_some() && spent.count() >= usize::from(self.terms.threshold)
+    /// Whether what holders refuse a sum with this noise for stays so: what may be given away is spent, or the sum has fewer meters than
+    /// household-days need. Of all else they may come to think otherwise.
+    fn is_lasting(&self, reason: Reason) -> bool {
+        let unit = self.terms.noise.as_ref().map(|noise| noise.unit);
+        match reason {
+            Reason::BudgetSpent => unit.is_some(),
+            Reason::MinMeters => unit == Some(PrivacyUnit::HouseholdDay),
+            _ => false,
+        }
+    }
+
+    /// What so many say that they cannot all lie, if that lasts. Then the sum has no total ever.
+    fn lasting(&self) -> Option<Reason> {
+        let threshold = usize::from(self.terms.threshold);
+        let said = |reason: &Reason| self.reasons.values().filter(|said| *said == reason).count();
+        let mut reasons = [Reason::BudgetSpent, Reason::MinMeters].into_iter();
+        reasons.find(|reason| self.is_lasting(*reason) && said(reason) >= threshold)
     }
 
     /// The job, to be refused, if that is final.
     pub(crate) fn job_refused(&self) -> Option<Job> {
-        let masks = self.job.masks.clone().filter(|_| self.is_spent())?;
+        let reason = self.lasting()?;
         Some(Job {
             masks: Some(HolderMasks {
-                refused: Some(Reason::BudgetSpent),
-                ..masks
+                refused: Some(reason),
+                ..self.job.masks.clone()?
             }),
             ..self.job.clone()
         })
@@ -38,9 +49,8 @@ impl Gathering {
         let left = self.terms.holders.len() - self.refused.len();
         let too_few = self.step == Step::Consent && left < usize::from(self.terms.consents);
         // One that says so alone may lie: it is known once the others have answered.
-        let mut reasons = self.reasons.values();
-        let may_be_final =
-            self.terms.noise.is_some() && reasons.all(|reason| *reason == Reason::BudgetSpent);
-        too_few && (self.is_spent() || !may_be_final || self.silent().iter().next().is_none())
+        let may_last = self.reasons.values().all(|reason| self.is_lasting(*reason));
+        let is_known = self.lasting().is_some() || !may_last;
+        too_few && (is_known || self.silent().iter().next().is_none())
     }
 }

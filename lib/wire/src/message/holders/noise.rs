@@ -30,6 +30,16 @@ pub struct NoiseTerms {
     pub feeders: Vec<FeederId>,
 }
 
+/// The most whole quanta that a reading enters as, of either sign, where the meter's power is at most `power_w`. What is left of the
+/// readings before it is up to half a quantum, so it is a quantum more than its whole ones at most. What meters cut readings off at and what
+/// noise is made for both follow from it.
+#[must_use]
+pub fn most_quanta(power_w: u64, interval_s: u32, quantum_wh: u64) -> u64 {
+    let quantum = 3_600 * u128::from(quantum_wh.max(1));
+    let whole = u128::from(power_w) * u128::from(interval_s) / quantum;
+    u64::try_from(whole + 1).unwrap_or(u64::MAX)
+}
+
 impl NoiseTerms {
     /// Whether the totals of a feeder get the noise.
     pub fn covers(&self, feeder: &FeederId) -> bool {

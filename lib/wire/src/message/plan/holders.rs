@@ -3,7 +3,9 @@
 use super::Plan;
 use crate::error::WireError;
 use crate::grid::WindowStart;
+use crate::ids::FeederId;
 use crate::message::{Agreement, Terms};
+use crate::units::Watts;
 
 /// The most agreements of a plan: the one in force, and those that windows still to be released were sealed under.
 pub const MAX_AGREEMENTS: usize = 8;
@@ -13,6 +15,13 @@ impl Plan {
     pub fn terms_for(&self, window: WindowStart) -> Option<&Terms> {
         let mut agreements = self.holders.iter().map(|agreement| &agreement.terms);
         agreements.rfind(|terms| terms.from <= window)
+    }
+
+    /// The most power that readings of a feeder enter with in `window`, of either sign, where holders add noise to its totals and agreed on
+    /// one; none: what its reference allows.
+    pub fn noise_clip(&self, feeder: &FeederId, window: WindowStart) -> Option<Watts> {
+        let noise = self.terms_for(window)?.noise_of([feeder].into_iter())?;
+        (noise.clip_w > 0).then_some(Watts(noise.clip_w))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Holders that say no, what is not taken of them, and sums that they are not asked about for that.
 
+use wire::PrivacyUnit;
+
 use super::*;
 
 #[test]
@@ -17,19 +19,29 @@ fn one_that_refuses_is_asked_no_more_and_the_others_are_enough() {
 
 /// What t − 1 holders say is believed of nobody, and what else holders refuse for they may come to think otherwise of.
 #[test]
-fn a_sum_is_refused_for_good_only_if_so_many_say_that_the_budget_is_spent_that_they_cannot_all_lie()
-{
-    let spent = Reason::BudgetSpent;
-    for (consents, n, noisy, reasons, is_final) in [
-        (3, 4, true, vec![spent, spent], true),
-        (3, 4, true, vec![spent, Reason::ConsentedOtherwise], false),
-        (3, 4, false, vec![spent, spent], false),
-        (3, 3, true, vec![spent, spent], true),
+fn a_sum_is_refused_for_good_only_if_so_many_say_that_its_noise_never_lets_it_pass_that_they_cannot_all_lie()
+ {
+    let (spent, few) = (Reason::BudgetSpent, Reason::MinMeters);
+    let [interval, day] = [PrivacyUnit::Interval, PrivacyUnit::HouseholdDay].map(Some);
+    for (consents, n, unit, reasons, expected) in [
+        (3, 4, interval, vec![spent, spent], Some(spent)),
+        (
+            3,
+            4,
+            interval,
+            vec![spent, Reason::ConsentedOtherwise],
+            None,
+        ),
+        (3, 4, None, vec![spent, spent], None),
+        (3, 3, interval, vec![spent, spent], Some(spent)),
+        // The sum has too few meters for household-days; the least group of other sums may be changed.
+        (3, 4, day, vec![few, few], Some(few)),
+        (3, 4, interval, vec![few, few], None),
     ] {
         let mut scene = Scene::new(consents, n);
-        if noisy {
+        if let Some(unit) = unit {
             Arc::make_mut(&mut scene.terms).noise = Some(wire::NoiseTerms {
-                unit: wire::PrivacyUnit::Interval,
+                unit,
                 epsilon_millionths: 1_000_000,
                 delta_quadrillionths: 0,
                 rho_trillionths: 0,
@@ -51,11 +63,7 @@ fn a_sum_is_refused_for_good_only_if_so_many_say_that_the_budget_is_spent_that_t
         }
         let ready = scene.desk.next_ready();
         let refused = ready.map(|job| job.masks.unwrap().refused);
-        assert_eq!(
-            refused,
-            is_final.then_some(Some(spent)),
-            "{consents} of {n}"
-        );
+        assert_eq!(refused, expected.map(Some), "{consents} of {n}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use packed::RING;
 use service::Settings;
-use service::config::{Publish, PublishUnit};
+use service::config::Publish;
 use wire::{NoiseTerms, PrivacyUnit, Total};
 
 use super::holders::{masks, take_one};
@@ -169,10 +169,7 @@ fn a_sum_whose_noise_leaves_nothing_to_read_is_refused_before_any_holder_is_aske
         (far, Reason::BeyondProfile, NoTotal::BeyondProfile),
         (of_days, Reason::MinMeters, NoTotal::TooFewMeters),
     ] {
-        let unit = match noise.unit {
-            PrivacyUnit::Interval => PublishUnit::Interval,
-            PrivacyUnit::HouseholdDay => PublishUnit::HouseholdDay,
-        };
+        let unit = noise.unit;
         let epsilon = noise.epsilon_millionths as f64 / 1e6;
         let mut bench = noisy_by(noise);
         bench.publish_noisy(|publish| {
