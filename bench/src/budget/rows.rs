@@ -115,7 +115,7 @@ impl Row {
             ),
             Self::Memory => promise(
                 "analytics: 1,000 feeders, a million meters, two windows each",
-                (Side::AtMost, 256.0, "MB"),
+                (Side::AtMost, 320.0, "MB"),
             ),
         }
     }
