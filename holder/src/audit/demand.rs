@@ -6,7 +6,6 @@ use service::trust::HeldPlan;
 use wire::{AuditDemand, FeederId, GatewayId, MeterId, Topic, UnixMillis, WindowStart};
 
 use super::check::{Audit, Place};
-use super::desk::Audits;
 use super::records::Named;
 use crate::answers::{Answers, Outgoing};
 use crate::roster::OwnRoster;
@@ -19,30 +18,25 @@ pub(super) struct Demand {
     meters: Vec<MeterId>,
 }
 
-impl Audits {
-    /// A demand, signed for its gateway.
-    pub(super) fn sealed(
-        &mut self,
-        demand: Demand,
-        held: &HeldPlan,
-        answers: &Answers,
-    ) -> Option<Outgoing> {
-        let terms = held.plan.terms_for(demand.window)?.digest();
-        let next = UnixMillis(self.issued_at.0 + 1);
-        self.issued_at = answers.clock.now().max(next);
-        let message = AuditDemand {
-            holder: answers.id.clone(),
-            terms,
-            issued_at: self.issued_at,
-            feeder: demand.feeder,
-            window: demand.window,
-            meters: demand.meters,
-        };
-        let topic = answers.topics.of(&Topic::AuditDemand {
-            gateway: demand.gateway,
-        });
-        Some(answers.signed(&message, topic))
-    }
+/// A demand, signed for its gateway.
+pub(super) fn sealed(
+    demand: Demand,
+    issued_at: UnixMillis,
+    (held, answers): (&HeldPlan, &Answers),
+) -> Option<Outgoing> {
+    let terms = held.plan.terms_for(demand.window)?.digest();
+    let message = AuditDemand {
+        holder: answers.id.clone(),
+        terms,
+        issued_at,
+        feeder: demand.feeder,
+        window: demand.window,
+        meters: demand.meters,
+    };
+    let topic = answers.topics.of(&Topic::AuditDemand {
+        gateway: demand.gateway,
+    });
+    Some(answers.signed(&message, topic))
 }
 
 /// The reports of these meters, gateway by gateway and feeder by feeder.

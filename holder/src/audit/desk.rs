@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use wire::{Digest, Reason, Report, Sum, UnixMillis};
 
 use super::check::{Audit, parts};
-use super::demand::{demands, named};
-use super::lapse::MAX_WAITING;
+use super::demand::{demands, named, sealed};
 use super::records::{self, Record, VERSION, Verdict};
 use super::say::{say, say_unusable};
 use crate::answers::{Answers, Outgoing};
@@ -25,6 +24,9 @@ const MAX_RUNNING: usize = 32;
 
 /// The most audits that have begun, those that gave their places up included: each has a sum in memory.
 pub(super) const MAX_BEGUN: usize = 256;
+
+/// The most audits that wait for a place.
+const MAX_WAITING: usize = 10_000;
 
 /// How many times as long as it waits for another report an audit takes at most.
 pub(super) const LONGEST: u32 = 12;
@@ -42,7 +44,7 @@ pub(crate) struct Audits {
     pub(super) queue: VecDeque<SumKey>,
     pub(super) most_waiting: usize,
     /// When the last demand was issued: each is later than the one before.
-    pub(super) issued_at: UnixMillis,
+    issued_at: UnixMillis,
 }
 
 impl Audits {
@@ -90,13 +92,15 @@ impl Audits {
             let places = audit.due(again, now);
             due.extend(demands(audit, &places, &answers.roster));
         }
-        let sealed = due
-            .into_iter()
-            .map(|demand| self.sealed(demand, &held, answers));
-        let sealed = sealed.flatten().collect();
+        let mut sent = Vec::new();
+        for demand in due {
+            let next = UnixMillis(self.issued_at.0 + 1);
+            self.issued_at = answers.clock.now().max(next);
+            sent.extend(sealed(demand, self.issued_at, (&held, answers)));
+        }
         self.end(answers, now)?;
         metrics::audits(self.running.len() + self.queue.len());
-        Ok(sealed)
+        Ok(sent)
     }
 
     /// Whether an audit may begin. Where all places are taken, one that is not answered gives its place to whoever waits for one, and

@@ -8,9 +8,6 @@ use crate::answers::Answers;
 use crate::ledger::{LedgerError, SumKey};
 use crate::metrics;
 
-/// The most audits that wait for a place.
-pub(super) const MAX_WAITING: usize = 10_000;
-
 /// The most of them that end at a time: each is written down.
 const LOT: usize = 100;
 
