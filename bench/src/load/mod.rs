@@ -25,6 +25,7 @@ mod reports;
 mod seal;
 mod search;
 mod services;
+mod settings;
 mod step;
 mod step_summary;
 mod summary;

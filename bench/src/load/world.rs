@@ -17,11 +17,12 @@ use tempfile::TempDir;
 use wire::Topics;
 
 use super::database::{Database, Taken};
-use super::fleet::{Fleet, INTERVAL_S, PublicKeys};
+use super::fleet::{Fleet, PublicKeys};
 use super::gateway::{Gateways, read};
 use super::reports::Reports;
 use super::seal::Sealer;
 use super::services::Services;
+use super::settings::settings;
 use super::step::Step;
 use super::step_summary::StepSummary;
 use super::{Options, deployment};
@@ -35,8 +36,6 @@ const DRAIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(200);
 /// The rate of the first cell, which shows that analytics has the roster.
 const WARM_UP: f64 = 1_000.0;
-/// Topics beside those of reports: sums, receipts, pages of the roster.
-const TOPICS: usize = 100_000;
 
 /// Services and generator, each on threads of its own name.
 pub(crate) struct World {
@@ -47,7 +46,7 @@ pub(crate) struct World {
     gateways: Gateways,
     next_cell: u64,
     pub(crate) enrolled: Duration,
-    /// From a start of operator and analytics after all steps to the first reports that are settled and opened.
+    /// From the stop of operator and analytics after all steps to the first reports that are settled and opened.
     pub(crate) restarted: Option<Duration>,
     _state: TempDir,
     database: Option<Database>,
@@ -285,22 +284,4 @@ impl World {
         self.gateways.stop().await;
         self.services.stop().await
     }
-}
-
-/// One interval a report: what a fleet that reports every quarter of an hour sends.
-fn settings(base: &Settings, fleet: &Fleet) -> Settings {
-    let mut settings = base.clone();
-    settings.plan.interval = Duration::from_secs(u64::from(INTERVAL_S));
-    settings.plan.batch = 1;
-    // Each meter has a topic, and a few gateways publish for all of them.
-    let topics = fleet.meters() as usize + TOPICS;
-    settings.broker.max_topics = settings.broker.max_topics.max(topics);
-    settings.broker.max_topics_per_identity = settings.broker.max_topics_per_identity.max(topics);
-    settings.set_min_meters(settings.plan.minimum_group().min(fleet.a_feeder));
-    // Windows close when they are complete: what is late is part of what is measured.
-    let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
-    settings.analytics.grace = years(1);
-    settings.analytics.idle_limit = years(1);
-    settings.analytics.retention = years(20);
-    settings
 }
