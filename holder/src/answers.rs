@@ -7,9 +7,11 @@
 mod asked;
 mod charge;
 mod consents;
+mod evidence;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub(crate) struct Answers {
     /// The mask keys, by the digests of the terms.
     pub(crate) parts: BTreeMap<Digest, Part>,
     pub(crate) ledger: Ledger,
+    /// Where what analytics signed is kept that contradicts.
+    evidence: PathBuf,
     pub(crate) roster: OwnRoster,
     pub(crate) pads: Pads,
     pub(crate) held: Option<Arc<HeldPlan>>,
@@ -85,6 +89,7 @@ impl Answers {
             held: None,
             epochs: ledger.epochs()?,
             ledger,
+            evidence: folder.path().join("evidence"),
             release: settings.release.clone(),
             min_meters_floor: settings.holder.min_meters_floor,
             day_min_meters: settings.publish.household_day_min_meters,

@@ -7,6 +7,7 @@
 //! others go on without it.
 
 mod budget;
+mod ciphertexts;
 mod epochs;
 mod error;
 mod members;
@@ -25,7 +26,10 @@ pub(crate) use budget::Charge;
 pub use error::LedgerError;
 pub(crate) use sums::{KeptSum, SumKey};
 pub(crate) use tables::FILE;
-use tables::{BOUNDS, CACHE, CONSENTS, EPOCHS, FORMAT, GIVEN, MEMBERS, META, PAGES, PRESENT, SUMS};
+use tables::{
+    BOUNDS, CACHE, CIPHERTEXTS, CONSENTS, EPOCHS, FORMAT, GIVEN, MEMBERS, META, PAGES, PRESENT,
+    SUMS,
+};
 
 /// The first window that is answered for.
 const FIRST: &str = "first window";
@@ -56,6 +60,8 @@ pub(crate) struct Entered<'a> {
     pub(crate) shares: Vec<(&'a FeederId, Consented)>,
     /// Its COSE_Sign1.
     pub(crate) signed: &'a Bytes,
+    /// SHA-256 of its ciphertext.
+    pub(crate) ciphertext: Digest,
     /// Whether it is to be audited.
     pub(crate) is_audited: bool,
     /// What it gives away, where it has noise.
@@ -95,6 +101,7 @@ impl Ledger {
             changes.open_table(PRESENT)?;
             changes.open_table(PAGES)?;
             changes.open_table(SUMS)?;
+            changes.open_table(CIPHERTEXTS)?;
             changes.open_table(BOUNDS)?;
             changes.open_table(EPOCHS)?;
             changes.open_table(GIVEN)?;
@@ -135,7 +142,7 @@ impl Ledger {
         let found = ledger.at(read())?;
         match found.as_str() {
             FORMAT => Ok(ledger),
-            "1" => ledger.at(ledger.migrate_from_1()).map(|()| ledger),
+            "1" | "2" => ledger.at(ledger.migrate(&found)).map(|()| ledger),
             _ => Err(LedgerError::Format {
                 path: ledger.path,
                 found,
@@ -145,13 +152,16 @@ impl Ledger {
     }
 
     /// Format 1 had no sums, no noise, and one version for all pages. No countersignature of its time counts any more, so no page has a version
-    /// that an earlier state of it could follow.
-    fn migrate_from_1(&self) -> Result<(), Error> {
+    /// that an earlier state of it could follow. Format 2 had no ciphertexts but those in its sums.
+    fn migrate(&self, found: &str) -> Result<(), Error> {
         let changes = self.database.begin_write()?;
-        changes.open_table(PAGES)?;
-        changes.open_table(SUMS)?;
-        changes.open_table(GIVEN)?;
-        changes.open_table(BOUNDS)?.remove("roster version")?;
+        if found == "1" {
+            changes.open_table(PAGES)?;
+            changes.open_table(SUMS)?;
+            changes.open_table(GIVEN)?;
+            changes.open_table(BOUNDS)?.remove("roster version")?;
+        }
+        ciphertexts::fill(&changes)?;
         changes.open_table(META)?.insert("format", FORMAT)?;
         Ok(changes.commit()?)
     }
@@ -233,6 +243,7 @@ impl Ledger {
                 }
                 let mut sums = changes.open_table(SUMS)?;
                 sums::keep(&mut sums, entered)?;
+                ciphertexts::keep(&changes, entered)?;
                 let mut bounds = changes.open_table(BOUNDS)?;
                 let [first, before] = [FIRST, NEWEST]
                     .map(|name| Ok::<_, Error>(bounds.get(name)?.map_or(0, |bound| bound.value())));
@@ -243,6 +254,7 @@ impl Ledger {
                 if first > known {
                     bounds.insert(FIRST, first)?;
                     table.retain_in(..(first, "", &[0; 32]), |_, _| false)?;
+                    ciphertexts::forget(&changes, first)?;
                     if let Some(charge) = &entered.charge {
                         Self::forget_given(&changes, charge.starts(first), charge.starts(known))?;
                     }

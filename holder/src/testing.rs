@@ -208,10 +208,15 @@ impl World {
     }
 
     pub(crate) fn ask(&self, step: Step, sum: &Sum) -> Ask {
+        self.ask_of(step, sum, Digest([5; 32]))
+    }
+
+    /// The same, of a sum with this digest of its ciphertext.
+    pub(crate) fn ask_of(&self, step: Step, sum: &Sum, ciphertext: Digest) -> Ask {
         let topic = self.topics.sum(wire::Shard(0), &sum.feeder);
         let (signed, _) = wire::sign(
             sum,
-            Some(Digest([5; 32])),
+            Some(ciphertext),
             &self.plan.deployment,
             &topic,
             &self.analytics,

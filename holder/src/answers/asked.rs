@@ -6,7 +6,7 @@ use wire::{Ask, Consent, Detached, Digest, EpochPlan, FeederId, HolderId, Plan, 
 
 use super::Answers;
 use crate::keys::Part;
-use crate::ledger::Consented;
+use crate::ledger::{Consented, SumKey};
 use crate::noise::SumNoise;
 use crate::pads::Masked;
 use crate::roster::OwnRoster;
@@ -27,6 +27,8 @@ pub(super) struct Asked {
     settings: Vec<Digest>,
     /// What its masks follow from.
     pub(super) content: Digest,
+    /// SHA-256 of its ciphertext, as analytics signed it.
+    pub(super) ciphertext: Digest,
     /// What consents name its meters by.
     members: Digest,
 }
@@ -39,6 +41,15 @@ impl Asked {
             terms: self.terms,
             subject: self.subject,
             members: self.members,
+        }
+    }
+
+    /// What it is kept under.
+    pub(super) fn key(&self) -> SumKey {
+        SumKey {
+            window: self.sum.window,
+            feeder: self.sum.feeder.clone(),
+            content: self.content,
         }
     }
 
@@ -76,8 +87,8 @@ impl Answers {
         let Some(held) = &self.held else {
             return Ok(Err(Reason::NotReady));
         };
-        let sum = match self.verified(ask, &held.plan) {
-            Ok(sum) => sum,
+        let (sum, ciphertext) = match self.verified(ask, &held.plan) {
+            Ok(verified) => verified,
             Err(reason) => return Ok(Err(reason)),
         };
         let Some(terms) = held.plan.terms_for(sum.window) else {
@@ -99,6 +110,7 @@ impl Answers {
                 terms: digest,
                 shape: held.shape,
                 content: content(&sum, &settings),
+                ciphertext,
                 members: members(&sum, &self.roster)?,
                 settings,
                 sum,
@@ -107,7 +119,7 @@ impl Answers {
         Ok(asked.map(Some))
     }
 
-    fn verified(&self, ask: &Ask, plan: &Plan) -> Result<Sum, Reason> {
+    fn verified(&self, ask: &Ask, plan: &Plan) -> Result<(Sum, Digest), Reason> {
         let signed = Detached::<Sum>::decode(&ask.sum).map_err(|error| error.reason())?;
         let claimed = signed.claimed();
         if claimed.feeder != ask.feeder {
@@ -116,7 +128,8 @@ impl Answers {
         let key = *sums::sender_key(claimed, plan)?;
         let topic = self.topics.sum(plan.shard(&ask.feeder), &ask.feeder);
         let verified = signed.verify(&self.deployment, &topic, &key);
-        Ok(verified.map_err(|error| error.reason())?.0)
+        let (sum, ciphertext) = verified.map_err(|error| error.reason())?;
+        Ok((sum, ciphertext.ok_or(Reason::InvalidMessage)?))
     }
 
     /// Whether this holder has its part of the terms, and answers for the window under them.

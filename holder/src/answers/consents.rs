@@ -8,7 +8,7 @@ use wire::{Ask, Consent, Detached, Reason, Terms, Topic};
 
 use super::asked::Asked;
 use super::{Answers, Outgoing};
-use crate::ledger::{Charge, Consented, Entered, SumKey};
+use crate::ledger::{Charge, Consented, Entered};
 use crate::{HolderError, audit, judge, metrics};
 
 impl Answers {
@@ -69,6 +69,8 @@ impl Answers {
                 Err(reason) => return Ok(Err(reason)),
             };
             self.enter(ask, asked, charge)?;
+        } else if let Err(reason) = self.check_ciphertext(ask, asked)? {
+            return Ok(Err(reason));
         }
         let topic = self.topics.of(&Topic::Consent {
             holder: self.id.clone(),
@@ -88,6 +90,7 @@ impl Answers {
             window: asked.sum.window,
             shares: asked.shares().collect(),
             signed: &ask.sum,
+            ciphertext: asked.ciphertext,
             is_audited,
             charge,
         };
@@ -95,11 +98,7 @@ impl Answers {
         metrics::consented();
         self.count_left(asked)?;
         if is_audited {
-            self.to_audit.push(SumKey {
-                window: asked.sum.window,
-                feeder: asked.sum.feeder.clone(),
-                content: asked.content,
-            });
+            self.to_audit.push(asked.key());
         }
         Ok(())
     }

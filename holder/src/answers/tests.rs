@@ -1,3 +1,4 @@
+mod contradicts;
 mod quorum;
 mod refused;
 

@@ -127,17 +127,17 @@ pub(super) fn folder_in(holder: &Path) -> PathBuf {
 }
 
 /// The name of an audit, in the order of windows.
-pub(super) fn name_of(key: &SumKey) -> String {
+pub(crate) fn name_of(key: &SumKey) -> String {
     let content = key.content.to_string();
     format!("{:012}-{}-{}", key.window.0, key.feeder, &content[..16])
 }
 
-pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
+pub(crate) fn path_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.json"))
 }
 
 /// Writes a value down; it is on disk when this returns.
-pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }

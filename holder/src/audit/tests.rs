@@ -116,19 +116,7 @@ impl Auditing {
 
     /// Has it consent to a sum with this ciphertext.
     fn consent(&mut self, sum: &Sum, limbs: &[u8]) {
-        let topic = self.world.topics.sum(wire::Shard(0), &sum.feeder);
-        let ask = self.world.ask(Step::Consent, sum);
-        let (signed, _) = wire::sign(
-            sum,
-            Some(Digest::of(limbs)),
-            &self.world.plan.deployment,
-            &topic,
-            &SigningKey::from_bytes(&[2; 32]),
-        );
-        let ask = wire::Ask {
-            sum: signed.into(),
-            ..ask
-        };
+        let ask = self.world.ask_of(Step::Consent, sum, Digest::of(limbs));
         let answer = self.world.holders[0].answer(&ask).unwrap();
         assert!(wire::decode::<wire::Consent>(&answer[0].1, 1 << 10).is_ok());
     }

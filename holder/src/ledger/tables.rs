@@ -4,7 +4,7 @@ use redb::TableDefinition;
 
 pub(crate) const FILE: &str = "holder.redb";
 
-pub(super) const FORMAT: &str = "2";
+pub(super) const FORMAT: &str = "3";
 
 /// Bytes of the file that are kept in memory.
 pub(super) const CACHE: usize = 16 << 20;
@@ -30,6 +30,10 @@ type ConsentRow = (
 /// By the same, but for the feeder whose topic a sum came on alone: whether it is to be audited, and the COSE_Sign1 of it.
 pub(super) const SUMS: TableDefinition<ConsentKey, SumRow> = TableDefinition::new("sums");
 pub(super) type SumRow = (u8, &'static [u8]);
+
+/// Start of the window, what the masks follow from: SHA-256 of the ciphertext, as analytics signed it.
+pub(super) const CIPHERTEXTS: TableDefinition<(u64, &[u8; 32]), &[u8; 32]> =
+    TableDefinition::new("ciphertexts");
 
 /// Feeder and start of the window: what its sums with noise gave away of a household, in billionths of ε and 10⁻¹² of ρ.
 pub(super) const GIVEN: TableDefinition<(&str, u64), (u64, u64)> =

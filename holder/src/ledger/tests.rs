@@ -2,6 +2,7 @@ use privacy::Spent;
 use wire::FeederId;
 
 use super::*;
+use crate::testing::{FEEDERS, World};
 
 const DAY: u64 = 86_400;
 
@@ -29,6 +30,7 @@ fn enter(ledger: &mut Ledger, day: u64, share: (&FeederId, &Consented), is_audit
         window: WindowStart(day * DAY),
         shares: vec![(share.0, share.1.clone())],
         signed: &Bytes::from(vec![share.1.content.0[0]; 3]),
+        ciphertext: Digest([6; 32]),
         is_audited,
         charge: None,
     };
@@ -94,6 +96,7 @@ fn a_ledger_of_format_1_is_taken_over() {
     let changes = ledger.database.begin_write().unwrap();
     changes.delete_table(PAGES).unwrap();
     changes.delete_table(SUMS).unwrap();
+    changes.delete_table(CIPHERTEXTS).unwrap();
     changes.delete_table(GIVEN).unwrap();
     let mut meta = changes.open_table(META).unwrap();
     meta.insert("format", "1").unwrap();
@@ -108,6 +111,42 @@ fn a_ledger_of_format_1_is_taken_over() {
     assert!(view.open_table(GIVEN).is_ok(), "it has every table");
     consent(&mut ledger, 101, &a, &consented(2, 0..3));
     assert_eq!(ledger.sums_of(WindowStart(101 * DAY)).unwrap().len(), 1);
+}
+
+/// It had the ciphertexts of sums that it still had as they were signed.
+#[test]
+fn a_ledger_of_format_2_is_taken_over_with_the_ciphertexts_of_its_sums() {
+    let dir = tempfile::tempdir().unwrap();
+    Ledger::make(dir.path()).unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let world = World::new((2, 2, 2), 3);
+    let sum = world.sum(FEEDERS[0], 0, &[0, 1, 2]);
+    let signed = world.ask(wire::Step::Consent, &sum).sum;
+    let what = consented(1, 0..3);
+    let entered = Entered {
+        window: sum.window,
+        shares: vec![(&sum.feeder, what.clone())],
+        signed: &signed,
+        ciphertext: Digest([6; 32]),
+        is_audited: false,
+        charge: None,
+    };
+    let keep = Keep {
+        consents_s: 10 * DAY,
+        sums_s: DAY,
+    };
+    ledger.consent(&entered, keep).unwrap();
+    let changes = ledger.database.begin_write().unwrap();
+    changes.delete_table(CIPHERTEXTS).unwrap();
+    let mut meta = changes.open_table(META).unwrap();
+    meta.insert("format", "2").unwrap();
+    drop(meta);
+    changes.commit().unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let of = |content| ledger.ciphertext(sum.window, &content).unwrap();
+    assert_eq!(of(what.content), Some(Digest([5; 32])), "as it is signed");
+    assert_eq!(of(Digest([2; 32])), None);
 }
 
 #[test]
@@ -225,6 +264,7 @@ fn what_a_period_gave_away_counts_as_long_as_one_of_its_windows_is_answered_for(
             window: WindowStart(day * DAY),
             shares: vec![(&a, consented(day as u8, 0..3))],
             signed: &signed,
+            ciphertext: Digest([6; 32]),
             is_audited: false,
             charge: Some(Charge {
                 cost,

@@ -23,109 +23,136 @@ const FRESH_MS: u64 = 15 * 60 * 1_000;
 /// What a holder may be shown is counted in such spans.
 const SPAN: Duration = Duration::from_secs(60);
 
-/// The most reports that wait to be read from the journal or, in memory, to be shown.
+/// The most reports that wait to be read from the journal or, in memory, to be shown: each holder has an even part of it.
 const MAX_WAITING: usize = 1_024;
 
-/// What holders demanded.
+/// What holders demanded. None of them takes from another: each has a bound of its own, and they are shown reports in turns.
 #[derive(Debug, Default)]
 pub(super) struct Audits {
-    heard: BTreeMap<HolderId, Heard>,
-    /// What was demanded and has not left, each once: the journal reads it when its disk takes a commit.
-    waiting: BTreeSet<(HolderId, Place)>,
-    /// What of it has been read.
-    shown: VecDeque<Shown>,
+    holders: BTreeMap<HolderId, Demanded>,
+    /// Who was shown a report last.
+    last: Option<HolderId>,
 }
 
-/// What one holder demanded lately.
+/// What may be demanded.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// The most reports of a holder in a span.
+    in_span: u32,
+    /// How many holders there are.
+    holders: usize,
+}
+
+/// What one holder demanded.
 #[derive(Debug)]
-struct Heard {
+struct Demanded {
     issued_at: UnixMillis,
     /// When its span began, and what it demanded in it.
     since: Instant,
     reports: u32,
+    /// What was demanded and has not left, each once: the journal reads it when its disk takes a commit.
+    waiting: BTreeSet<Place>,
+    /// What of it has been read.
+    shown: VecDeque<Shown>,
 }
 
-impl Audits {
-    /// Whether a holder may demand so many reports now.
-    ///
-    /// # Errors
-    /// [`Reason::LowerVersion`]: it demanded something later before; [`Reason::Overloaded`]: it has had its share of the span, or too
-    /// many wait.
-    fn hear(&mut self, demand: &AuditDemand, most: u32, now: Instant) -> Result<(), Reason> {
-        if self.waiting.len() + demand.meters.len() > MAX_WAITING {
-            return Err(Reason::Overloaded);
-        }
-        let reports = demand.meters.len() as u32;
-        let heard = self.heard.entry(demand.holder.clone());
-        let heard = heard.or_insert(Heard {
+impl Demanded {
+    fn new(now: Instant) -> Self {
+        Self {
             issued_at: UnixMillis(0),
             since: now,
             reports: 0,
-        });
-        if demand.issued_at <= heard.issued_at {
+            waiting: BTreeSet::new(),
+            shown: VecDeque::new(),
+        }
+    }
+}
+
+impl Audits {
+    /// What is to be read for a demand: what waits already is shown once for both, and of the rest as much as there is room for.
+    ///
+    /// # Errors
+    /// [`Reason::LowerVersion`]: the holder demanded something later before; [`Reason::Overloaded`]: it has had its share of the span, or
+    /// too much of its own waits.
+    fn hear(
+        &mut self,
+        demand: AuditDemand,
+        limits: Limits,
+        now: Instant,
+    ) -> Result<Vec<(HolderId, Place)>, Reason> {
+        let own = self.holders.entry(demand.holder.clone());
+        let own = own.or_insert_with(|| Demanded::new(now));
+        if demand.issued_at <= own.issued_at {
             return Err(Reason::LowerVersion);
         }
-        if now - heard.since >= SPAN {
-            (heard.since, heard.reports) = (now, 0);
+        if now - own.since >= SPAN {
+            (own.since, own.reports) = (now, 0);
         }
-        if heard.reports >= most {
+        let places = demand.meters.into_iter().map(|meter| Place {
+            window: demand.window,
+            feeder: demand.feeder.clone(),
+            meter,
+        });
+        let mut new: Vec<Place> = places
+            .filter(|place| !own.waiting.contains(place))
+            .collect();
+        let of_span = limits.in_span.saturating_sub(own.reports) as usize;
+        let of_bound = (MAX_WAITING / limits.holders.max(1)).saturating_sub(own.waiting.len());
+        let room = of_span.min(of_bound);
+        if room == 0 && !new.is_empty() {
             return Err(Reason::Overloaded);
         }
-        heard.issued_at = demand.issued_at;
-        heard.reports += reports;
-        Ok(())
-    }
-
-    /// What is to be read for a demand that counts: what waits already is shown once for both.
-    fn queue(&mut self, demand: AuditDemand) -> Vec<(HolderId, Place)> {
-        let wanted = demand.meters.into_iter().map(|meter| {
-            let place = Place {
-                window: demand.window,
-                feeder: demand.feeder.clone(),
-                meter,
-            };
-            (demand.holder.clone(), place)
-        });
-        wanted
-            .filter(|one| self.waiting.insert(one.clone()))
-            .collect()
+        new.truncate(room);
+        own.issued_at = demand.issued_at;
+        own.reports += new.len() as u32;
+        own.waiting.extend(new.iter().cloned());
+        let new = new.into_iter().map(|place| (demand.holder.clone(), place));
+        Ok(new.collect())
     }
 
     /// The journal has looked for a report. If it is there, it comes by [`show`](Self::show).
-    pub(super) fn has_read(&mut self, place: Place, holder: HolderId) {
-        self.waiting.remove(&(holder, place));
-    }
-
-    fn show(&mut self, shown: Shown) {
-        let one = (shown.holder.clone(), shown.place.clone());
-        if self.waiting.insert(one) {
-            self.shown.push_back(shown);
+    pub(super) fn has_read(&mut self, place: &Place, holder: &HolderId) {
+        if let Some(own) = self.holders.get_mut(holder) {
+            own.waiting.remove(place);
         }
     }
 
-    /// What is to be shown next.
+    fn show(&mut self, shown: Shown) {
+        if let Some(own) = self.holders.get_mut(&shown.holder)
+            && own.waiting.insert(shown.place.clone())
+        {
+            own.shown.push_back(shown);
+        }
+    }
+
+    /// What is to be shown next: to the holder after the one that was shown something last.
     fn pop(&mut self) -> Option<Shown> {
-        let shown = self.shown.pop_front()?;
-        let one = (shown.holder.clone(), shown.place.clone());
-        self.waiting.remove(&one);
+        let has_some = |(_, own): &(&HolderId, &Demanded)| !own.shown.is_empty();
+        let last = self.last.as_ref();
+        let mut later = (self.holders.iter()).filter(|(holder, _)| Some(*holder) > last);
+        let next = later.find(has_some);
+        let next = next.or_else(|| self.holders.iter().find(has_some));
+        let holder = next.map(|(holder, _)| holder.clone())?;
+        let own = self.holders.get_mut(&holder)?;
+        let shown = own.shown.pop_front()?;
+        own.waiting.remove(&shown.place);
+        self.last = Some(holder);
         Some(shown)
     }
 
     /// Whether something is to be shown.
     pub(super) fn has_shown(&self) -> bool {
-        !self.shown.is_empty()
+        let mut holders = self.holders.values();
+        holders.any(|own| !own.shown.is_empty())
     }
 }
 
 impl Gateway {
+    /// Takes a demand, as far as there is room for it: a holder demands again what does not come.
     pub(super) fn take_demand(&mut self, topic: &str, payload: &Bytes) {
-        match self.open_demand(topic, payload) {
-            Ok(demand) => {
-                tracing::info!(
-                    holder = %demand.holder, feeder = %demand.feeder, window = %demand.window, reports = demand.meters.len(),
-                    "a holder audits a sum: it is shown these reports"
-                );
-                for (holder, place) in self.audits.queue(demand) {
+        match self.heard(topic, payload) {
+            Ok(reports) => {
+                for (holder, place) in reports {
                     self.writer.push(Op::Shown(place, holder));
                 }
             }
@@ -136,8 +163,8 @@ impl Gateway {
         }
     }
 
-    /// A demand that counts.
-    fn open_demand(&mut self, topic: &str, payload: &Bytes) -> Result<AuditDemand, Reason> {
+    /// What is to be read for a demand that counts.
+    fn heard(&mut self, topic: &str, payload: &Bytes) -> Result<Vec<(HolderId, Place)>, Reason> {
         let session = &self.session;
         let held = session.keeper.current().ok_or(Reason::NotReady)?;
         // Without pins whoever writes the plan could name itself a holder.
@@ -150,9 +177,18 @@ impl Gateway {
         let terms_for = |window| held.plan.terms_for(window);
         let place = (&self.settings.deployment.id, topic);
         let demand = opened(payload, place, terms_for, self.clock.now())?;
-        let most = self.settings.meter.audit_reports_per_minute;
-        self.audits.hear(&demand, most, Instant::now())?;
-        Ok(demand)
+        let limits = Limits {
+            in_span: self.settings.meter.audit_reports_per_minute,
+            holders: terms_for(demand.window).map_or(1, |terms| terms.holders.len()),
+        };
+        let (holder, feeder) = (demand.holder.clone(), demand.feeder.clone());
+        let (window, demanded) = (demand.window, demand.meters.len());
+        let reports = self.audits.hear(demand, limits, Instant::now())?;
+        tracing::info!(
+            %holder, %feeder, %window, demanded, reports = reports.len(),
+            "a holder audits a sum: it is shown as many of the demanded reports, beside those that wait already"
+        );
+        Ok(reports)
     }
 
     /// What leaves next: a report, if one is due, and only then what a holder demanded.

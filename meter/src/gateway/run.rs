@@ -205,7 +205,7 @@ impl Gateway {
                     self.tell(Event::Live(changes.len()));
                 }
                 Op::Wanted(_) => self.kept.has_read(),
-                Op::Shown(place, holder) => self.audits.has_read(place, holder),
+                Op::Shown(place, holder) => self.audits.has_read(&place, &holder),
                 Op::Begin { .. }
                 | Op::EnteredAgain(..)
                 | Op::Reopened(..)

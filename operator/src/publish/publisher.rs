@@ -1,7 +1,7 @@
 //! Noisy totals on their way out: paid for, drawn, stored, and only then written to the recipients' files and sent.
 //!
 //! A line is written once the exact total beside it is durable. A kill before that leaves it in the ledger, and the next start writes
-//! it: what a recipient has is always what is stored.
+//! it: what a recipient has is always what is stored. That a sum is refused is written once it is stored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::recipients::{Recipient, Recipients};
 use crate::disk::{DiskError, create_folder};
 use crate::error::OperatorError;
 use crate::metrics;
-use crate::release::ledger::{Ledger, LedgerError, NoiseAsked, NoiseKey};
+use crate::release::ledger::{Ledger, LedgerError, NoiseAsked, NoiseKey, NoiseLine};
 use crate::release::report::FeederReport;
 use crate::release::totals::{TAIL, Totals};
 
@@ -34,7 +34,7 @@ pub(crate) struct Publisher {
     /// Of the files.
     folder: PathBuf,
     files: BTreeMap<RecipientId, Totals>,
-    /// Stored, of exact totals that are durable, and not in the files yet.
+    /// Stored, of exact totals that are durable or of sums that are refused, and not in the files yet.
     waiting: Vec<(NoiseKey, String)>,
     /// In the files by now, which the ledger does not know yet.
     written: Vec<NoiseKey>,
@@ -100,21 +100,22 @@ impl Publisher {
         let mut new = Vec::new();
         for ((at, recipient, asked), granted) in asked.into_iter().zip(granted) {
             let key = asked.key;
-            let stored = match granted.line {
-                Some(json) => {
+            match granted.line {
+                // Its recipient knows that there is none.
+                NoiseLine::Told => {}
+                NoiseLine::Stored(json) => {
                     let line =
                         serde_json::from_str(&json).map_err(|_| LedgerError::noise(&json))?;
-                    StoredLine { key, line, json }
+                    published[at].lines.push(StoredLine { key, line, json });
                 }
-                None => {
+                NoiseLine::ToDraw => {
                     let (report, grounds) = sums[at];
                     let line = draw(recipient, &key, report, &grounds)?;
                     let json = line.json();
                     new.push((key.clone(), json.clone()));
-                    StoredLine { key, line, json }
+                    published[at].lines.push(StoredLine { key, line, json });
                 }
-            };
-            published[at].lines.push(stored);
+            }
             let left = published[at].left.get_or_insert(granted.left);
             *left = left.min(granted.left);
         }
@@ -160,12 +161,20 @@ impl Publisher {
         }
     }
 
-    /// Writes into the files of the feeder's recipients that there is no total of a sum whose noise holders were to add, and why. A sum
-    /// that comes again is neither said nor counted twice.
-    pub(crate) fn refuse(&mut self, sum: &Sum, reason: Reason) {
+    /// Tells the feeder's recipients that there is no total of a sum whose noise holders were to add, and why: once a window, whatever
+    /// its parts are, and not those that were told something of it.
+    ///
+    /// # Errors
+    /// The ledger could not be written: nobody was told.
+    pub(crate) fn refuse(
+        &mut self,
+        ledger: &mut Ledger,
+        sum: &Sum,
+        reason: Reason,
+    ) -> Result<(), LedgerError> {
         let agreed = self.recipients.agreed(&sum.feeder, sum.window);
         let (Some(agreed), Some(reason), None) = (agreed, NoTotal::of(reason), &sum.rest) else {
-            return;
+            return Ok(());
         };
         let refused = |recipient: &Recipient| {
             let key = NoiseKey {
@@ -183,20 +192,15 @@ impl Publisher {
             (key, line)
         };
         let lines: Vec<_> = self.recipients.of(&sum.feeder).map(refused).collect();
-        for (key, line) in lines {
-            if let Err(error) = self.write_once(&key, &line) {
-                tracing::error!(recipient = %key.recipient, error = %Chain(&error), "a recipient's file cannot be written");
-            }
+        let new = ledger.refuse_noise(lines, &self.written)?;
+        if !new.is_empty() {
+            self.written.clear();
         }
-    }
-
-    /// Writes and counts a line that is in no ledger, unless the end of the recipient's file has it.
-    fn write_once(&mut self, key: &NoiseKey, line: &Line) -> Result<(), OperatorError> {
-        let json = line.json();
-        if !self.has(key, &json)? {
-            self.file(&key.recipient)?.append(&[json])?;
-            metrics::noisy(line);
+        for (key, line) in new {
+            metrics::noisy(&line);
+            self.waiting.push((key, line.json()));
         }
+        self.write();
         Ok(())
     }
 

@@ -51,7 +51,7 @@ pub(crate) use bills::BillRow;
 use count::Count;
 pub(crate) use error::LedgerError;
 use header::header;
-pub(crate) use noise::{NoiseAsked, NoiseBudget, NoiseKey};
+pub(crate) use noise::{NoiseAsked, NoiseBudget, NoiseKey, NoiseLine};
 use released::releases;
 pub(crate) use state::{State, state};
 use store::{Refusals, Store};

@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use service::SharedClock;
 use service::telemetry::{ReportId, Trace};
-use service::{Chain, SharedClock};
 use wire::{DeploymentId, Digest, Part, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
@@ -36,7 +36,6 @@ use super::rules::{self, Decision, Grounds, Rests};
 use super::take_result::{Job, TakeResult};
 use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
-use crate::metrics;
 use crate::open::{Opener, Unmasked};
 use crate::publish::publisher::Publisher;
 use crate::search::book::{SearchBook, Standing};
@@ -171,16 +170,13 @@ impl SumTaker {
         tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), "received");
         let (opening, shares, decision) = match self.judge(sum, &opened.digest, &job) {
             Ok(judged) => judged,
-            Err(error) => {
-                metrics::commit_failed();
-                tracing::error!(error = %Chain(&error), "no release is taken until the ledger can be used");
-                return Considered::Done(TakeResult::Deferred);
-            }
+            Err(error) => return Considered::Done(holders::not_taken(&error)),
         };
         let reason = match decision {
             Decision::Open | Decision::Burn => {
-                let was_asked = decision == Decision::Burn || self.is_divided_first(&opening, &job);
-                match self.unmasked(&opened, &job, was_asked) {
+                let was_asked =
+                    decision == Decision::Burn || self.is_divided_first(&opening, sum, &job);
+                match self.unmasked(&opened, &job, (&opening, was_asked)) {
                     Ok(Ok(unmasked)) => {
                         return Considered::Open(Box::new(Candidate {
                             opening,
@@ -195,7 +191,7 @@ impl SumTaker {
                         }));
                     }
                     Ok(Err(needed)) => return Considered::Done(needed.into()),
-                    Err(reason) => reason,
+                    Err(result) => return Considered::Done(result),
                 }
             }
             Decision::Duplicate => {

@@ -205,6 +205,7 @@ fn a_holder_that_runs_or_has_answered_for_a_later_window_does_not_close() {
             window,
             shares: vec![(&feeder, consented(terms))],
             signed: &Bytes::new(),
+            ciphertext: Digest([6; 32]),
             is_audited: false,
             charge: None,
         };

@@ -11,59 +11,105 @@ fn demand(holder: &str, issued_at: u64, meters: usize) -> AuditDemand {
     }
 }
 
+/// Hears demands of these meters, each later than the one before.
+struct Heard {
+    audits: Audits,
+    limits: Limits,
+    issued_at: u64,
+}
+
+impl Heard {
+    fn new(in_span: u32, holders: usize) -> Self {
+        Self {
+            audits: Audits::default(),
+            limits: Limits { in_span, holders },
+            issued_at: 0,
+        }
+    }
+
+    fn hear(
+        &mut self,
+        holder: &str,
+        meters: std::ops::Range<usize>,
+    ) -> Result<Vec<(HolderId, Place)>, Reason> {
+        self.issued_at += 1;
+        let names = meters.map(|n| format!("meter-{n}").parse().unwrap());
+        let demand = AuditDemand {
+            meters: names.collect(),
+            ..demand(holder, self.issued_at, 0)
+        };
+        self.audits.hear(demand, self.limits, Instant::now())
+    }
+
+    /// How many of these meters are taken.
+    fn taken(&mut self, holder: &str, meters: std::ops::Range<usize>) -> Result<usize, Reason> {
+        self.hear(holder, meters).map(|taken| taken.len())
+    }
+
+    /// The disk takes a commit: of these the first so many are there.
+    fn read(&mut self, read: Vec<(HolderId, Place)>, there: usize) {
+        for (at, (holder, place)) in read.into_iter().enumerate() {
+            self.audits.has_read(&place, &holder);
+            if at < there {
+                let payload = Bytes::new();
+                self.audits.show(Shown {
+                    holder,
+                    place,
+                    payload,
+                });
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_holder_has_a_share_of_every_minute_and_no_demand_counts_twice() {
-    let mut audits = Audits::default();
-    let mut hear = |holder: &str, issued_at, meters| {
-        audits.hear(&demand(holder, issued_at, meters), 10, Instant::now())
-    };
-    assert_eq!(hear("a", 5, 6), Ok(()));
-    assert_eq!(hear("a", 5, 1), Err(Reason::LowerVersion));
-    assert_eq!(hear("a", 4, 1), Err(Reason::LowerVersion));
-    assert_eq!(hear("a", 6, 6), Ok(()));
-    assert_eq!(hear("a", 7, 1), Err(Reason::Overloaded));
-    assert_eq!(hear("b", 1, 1), Ok(()), "another has its own");
+    let mut heard = Heard::new(10, 2);
+    assert_eq!(heard.taken("a", 0..6), Ok(6));
+    heard.issued_at -= 1;
+    assert_eq!(heard.taken("a", 6..7), Err(Reason::LowerVersion));
+    assert_eq!(heard.taken("a", 0..6), Ok(0), "they wait already");
+    assert_eq!(heard.taken("a", 0..12), Ok(4), "as many as are left");
+    assert_eq!(heard.taken("a", 0..10), Ok(0));
+    assert_eq!(heard.taken("a", 10..12), Err(Reason::Overloaded));
+    assert_eq!(heard.taken("b", 0..1), Ok(1), "another has its own");
     tokio::time::advance(SPAN).await;
-    assert_eq!(hear("a", 7, 1), Ok(()));
+    assert_eq!(heard.taken("a", 10..12), Ok(2));
 }
 
 /// As long as the disk takes no commit.
 #[tokio::test(start_paused = true)]
 async fn while_nothing_can_be_read_demands_do_not_pile_up_and_none_is_queued_twice() {
-    let mut audits = Audits::default();
-    let mut issued_at = 0;
-    let mut take = |audits: &mut Audits, first: usize, holder: &str| {
-        issued_at += 1;
-        let mut demand = demand(holder, issued_at, 0);
-        let meters = first..first + 256;
-        demand.meters = meters
-            .map(|n| format!("meter-{n}").parse().unwrap())
-            .collect();
-        audits.hear(&demand, 1 << 20, Instant::now())?;
-        Ok(audits.queue(demand))
-    };
-    let first = take(&mut audits, 0, "a").unwrap();
+    let mut heard = Heard::new(1 << 20, 2);
+    let first = heard.hear("a", 0..256).unwrap();
     assert_eq!(first.len(), 256);
-    assert_eq!(take(&mut audits, 0, "a"), Ok(vec![]), "they wait already");
-    assert_eq!(take(&mut audits, 0, "b").unwrap().len(), 256);
-    assert_eq!(take(&mut audits, 256, "a").unwrap().len(), 256);
-    assert_eq!(take(&mut audits, 256, "b").unwrap().len(), 256);
-    assert_eq!(take(&mut audits, 512, "a"), Err(Reason::Overloaded));
+    assert_eq!(heard.taken("a", 0..256), Ok(0), "they wait already");
+    assert_eq!(heard.taken("a", 200..456), Ok(200));
+    assert_eq!(heard.taken("a", 456..712), Ok(56), "as many as fit");
+    assert_eq!(heard.taken("a", 512..768), Err(Reason::Overloaded));
     // The disk takes a commit: what is there waits on, what is not is forgotten.
-    for (at, (holder, place)) in first.into_iter().enumerate() {
-        audits.has_read(place.clone(), holder.clone());
-        if at < 10 {
-            let payload = Bytes::new();
-            audits.show(Shown {
-                holder,
-                place,
-                payload,
-            });
-        }
+    heard.read(first, 10);
+    assert_eq!(heard.taken("a", 512..768), Ok(246));
+    assert_eq!(heard.taken("a", 768..769), Err(Reason::Overloaded));
+    while heard.audits.pop().is_some() {}
+    assert_eq!(heard.taken("a", 768..1_024), Ok(10));
+}
+
+/// It demands all that it may, again and again.
+#[tokio::test(start_paused = true)]
+async fn one_holder_does_not_keep_the_others_from_auditing() {
+    let mut heard = Heard::new(1 << 20, 3);
+    let liars = heard.hear("b", 0..1_024).unwrap();
+    assert_eq!(liars.len(), 1_024 / 3);
+    assert_eq!(heard.taken("b", 1_024..1_280), Err(Reason::Overloaded));
+    let honest = ["a", "c"].map(|holder| heard.hear(holder, 0..2).unwrap());
+    heard.read(liars, usize::MAX);
+    for reports in honest {
+        heard.read(reports, 2);
     }
-    assert_eq!(take(&mut audits, 512, "a"), Err(Reason::Overloaded));
-    while audits.pop().is_some() {}
-    assert_eq!(take(&mut audits, 512, "a").unwrap().len(), 256);
+    let mut next = || heard.audits.pop().unwrap().holder.to_string();
+    let shown: Vec<String> = (0..8).map(|_| next()).collect();
+    assert_eq!(shown, ["a", "b", "c", "a", "b", "c", "b", "b"]);
 }
 
 fn key(place: u8) -> wire::SigningKey {

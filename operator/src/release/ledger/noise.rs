@@ -4,6 +4,8 @@
 //! is drawn that was not paid for, and a total that has left is the one that is stored, whatever is killed in between. Spending
 //! is kept by window, so that it counts whatever a period is set to.
 
+mod refused;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -31,6 +33,8 @@ const GIVEN: TableDefinition<(&str, u64), (u64, u64)> = TableDefinition::new("gi
 const SPENT: u8 = 0;
 /// It is stored, or that there is none and why.
 const DECIDED: u8 = 1;
+/// Of a sum that was refused before it was opened: why there is none.
+const REFUSED: u8 = 2;
 
 /// Floating point and rounding up may be this much of a budget.
 const ROUNDING: f64 = 1e-6;
@@ -84,11 +88,20 @@ pub(crate) struct NoiseAsked {
     pub refusal: String,
 }
 
+/// The line of a noisy total.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum NoiseLine {
+    /// It is paid for, and the noise is to be drawn.
+    ToDraw,
+    Stored(String),
+    /// The recipient was told that there is none, of another sum in its place: it stays so.
+    Told,
+}
+
 /// What became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NoiseGranted {
-    /// The line that is stored; none: it is paid for, and the noise is to be drawn.
-    pub line: Option<String>,
+    pub line: NoiseLine,
     /// What the feeder may still give away in the period.
     pub left: f64,
 }
@@ -124,7 +137,7 @@ impl Ledger {
                 let asked = asked.iter().map(|asked| {
                     let line = decide(asked, &mut totals, &mut given)?;
                     let row = asked.key.row();
-                    if line.is_some() && !written.contains(&asked.key) {
+                    if matches!(line, NoiseLine::Stored(_)) && !written.contains(&asked.key) {
                         unwritten.insert(row, ())?;
                     }
                     let spent = given_away(&given, &asked.key.feeder, &asked.budget.period)?;
@@ -164,7 +177,7 @@ impl Ledger {
         })
     }
 
-    /// The lines that may not be in their files yet, of sums whose exact totals are durable.
+    /// The lines that may not be in their files yet, of sums whose exact totals are durable, or that were refused.
     ///
     /// # Errors
     /// The ledger cannot be read.
@@ -178,8 +191,10 @@ impl Ledger {
                 let (window, feeder, part, recipient) = key.value();
                 let stage = sums.get((window, feeder, TOTAL, part))?;
                 let stage = stage.map(|row| row.value().4);
-                let line = totals.get(key.value())?;
-                if let (Some(line), true) = (line, stage == Some(Stage::Released as u8)) {
+                let Some(line) = totals.get(key.value())? else {
+                    continue;
+                };
+                if stage == Some(Stage::Released as u8) || line.value().0 == REFUSED {
                     let recipient = RecipientId::try_from(recipient);
                     let key = NoiseKey {
                         window: WindowStart(window),
@@ -196,16 +211,20 @@ impl Ledger {
     }
 }
 
-/// The line that is stored, or none if the noise is to be drawn.
+/// The line that is stored, or that the noise is to be drawn.
 fn decide(
     asked: &NoiseAsked,
     totals: &mut Table<'_, Key, (u8, &'static str)>,
     given: &mut Table<'_, (&'static str, u64), (u64, u64)>,
-) -> Result<Option<String>, Error> {
+) -> Result<NoiseLine, Error> {
     let key = &asked.key;
     if let Some(known) = totals.get(key.row())? {
         let (stage, line) = known.value();
-        return Ok((stage != SPENT).then(|| line.to_owned()));
+        return Ok(match stage {
+            SPENT => NoiseLine::ToDraw,
+            REFUSED => NoiseLine::Told,
+            _ => NoiseLine::Stored(line.to_owned()),
+        });
     }
     let before = given_away(given, &key.feeder, &asked.budget.period)?;
     let cost = asked
@@ -213,7 +232,7 @@ fn decide(
         .filter(|cost| asked.is_consented || asked.budget.left(&(before + *cost)) >= 0.0);
     let Some(cost) = cost else {
         totals.insert(key.row(), (DECIDED, asked.refusal.as_str()))?;
-        return Ok(Some(asked.refusal.clone()));
+        return Ok(NoiseLine::Stored(asked.refusal.clone()));
     };
     totals.insert(key.row(), (SPENT, ""))?;
     let place = (key.feeder.as_str(), key.window.0);
@@ -226,7 +245,7 @@ fn decide(
         false => of_window + cost,
     };
     given.insert(place, (now.epsilon, now.rho))?;
-    Ok(None)
+    Ok(NoiseLine::ToDraw)
 }
 
 fn given_away(

@@ -14,7 +14,7 @@ use crate::open::NotOpened;
 use crate::publish::published::Published;
 use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
-use crate::release::opening::{Opening, Stage};
+use crate::release::opening::Opening;
 use crate::release::refused::Refused;
 use crate::release::report::{By, FeederReport, Scale};
 use crate::release::take_result::TakeResult;
@@ -192,12 +192,8 @@ impl SumTaker {
         let Candidate {
             job, sum, shares, ..
         } = candidate;
-        let stage = match holders::is_final(job) {
-            true => Stage::Burnt,
-            false => candidate.opening.failed(job.plan.min_meters),
-        };
         let opening = Opening {
-            stage,
+            stage: self.failed(&candidate.opening, sum, job),
             ..candidate.opening.clone()
         };
         Refused::new(opening, shares, job.names(sum), self.by())

@@ -65,9 +65,13 @@ impl SumTaker {
     }
 
     /// The recipients of a sum are told that it is refused, if that is because of the noise that holders would add.
-    pub(super) fn say_refused(&mut self, sum: &Sum, reason: Reason) {
-        if let Some(publisher) = &mut self.publisher {
-            publisher.refuse(sum, reason);
+    ///
+    /// # Errors
+    /// They could not be told: the sum may not be refused yet.
+    pub(super) fn say_refused(&mut self, sum: &Sum, reason: Reason) -> Result<(), LedgerError> {
+        match &mut self.publisher {
+            Some(publisher) => publisher.refuse(&mut self.ledger, sum, reason),
+            None => Ok(()),
         }
     }
 

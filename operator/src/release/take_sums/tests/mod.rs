@@ -6,6 +6,7 @@ mod failed;
 mod holders;
 mod noisy;
 mod publish;
+mod refused_noise;
 mod search;
 
 use std::path::Path;

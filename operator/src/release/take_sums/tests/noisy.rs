@@ -12,7 +12,7 @@ use crate::holders::masks::HolderMasks;
 use crate::publish::line::{Content, NoTotal};
 
 /// ε 1 an interval, readings up to 99 W for a quarter of an hour, and ε 9 in a period: a holder lets 6 of it pass.
-fn noise() -> NoiseTerms {
+pub(super) fn noise() -> NoiseTerms {
     NoiseTerms {
         unit: PrivacyUnit::Interval,
         epsilon_millionths: 1_000_000,
@@ -44,7 +44,7 @@ fn noisy_by(noise: NoiseTerms) -> Bench {
 
 impl Bench {
     /// With recipients, and the agreement in the file that the settings name.
-    fn publish_noisy(&mut self, change: impl FnOnce(&mut Publish)) -> Settings {
+    pub(super) fn publish_noisy(&mut self, change: impl FnOnce(&mut Publish)) -> Settings {
         let mut settings = settings(change);
         settings.deployment.id = deployment();
         let file = self.dir.path().join("1.agreement");
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     /// The honest sum of all meters, with what holders give that have added these quanta.
-    fn noisy_job(&self, window: u64, quanta: [i64; 2]) -> Job {
+    pub(super) fn noisy_job(&self, window: u64, quanta: [i64; 2]) -> Job {
         let (sum, limbs) = self.sum(window, 0, &self.reports(window, &meters()));
         let mut masks = masks(self, &sum, 15, true);
         let encoding = self.fleet.encoding();
