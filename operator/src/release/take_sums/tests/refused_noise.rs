@@ -1,7 +1,6 @@
 //! Sums that are refused because of the noise that holders would add: who is told, and how often.
 
 use service::Settings;
-use service::config::PublishUnit;
 use wire::{NoiseTerms, PrivacyUnit};
 
 use super::holders::{masks, take_one};
@@ -32,7 +31,7 @@ impl Bench {
     /// With recipients, of whom the press has the holders' terms.
     fn publish_days(&mut self) -> Settings {
         self.publish_noisy(|publish| {
-            publish.recipients[0].unit = PublishUnit::HouseholdDay;
+            publish.recipients[0].unit = PrivacyUnit::HouseholdDay;
             publish.recipients[0].epsilon = 50.0;
         })
     }
