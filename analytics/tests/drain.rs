@@ -303,6 +303,46 @@ async fn what_was_taken_is_committed_and_answered_before_the_end() {
     assert!(kept.is_some());
 }
 
+/// They wait for the commit that is under way; without another one they would be lost, and the release sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_receipts_are_committed_before_the_end() {
+    let gate = Gate::new();
+    let mut settings = Settings::defaults();
+    settings.analytics.idle_limit = Duration::from_millis(100);
+    let mut scene = Running::start_with(settings, |_| gate.clone()).await;
+    scene.until_ready().await;
+    for meter in 1..20 {
+        scene.send(meter).await;
+    }
+    let receipt = scene.release().await;
+    let key = SumKey {
+        feeder: receipt.feeder.clone(),
+        window: receipt.window,
+        part: receipt.part,
+    };
+    let mut store = gate.inner.clone();
+    assert!(store.release(&key).unwrap().is_some(), "unsettled");
+    gate.hold(true);
+    let before = gate.waiting.load(Ordering::SeqCst);
+    let plan = scene.plan();
+    let length = u64::from(plan.interval_s) * u64::from(plan.batch);
+    scene
+        .send_of(WindowStart(WINDOW.0 + length), 1, plan.shards)
+        .await;
+    until(|| gate.waiting.load(Ordering::SeqCst) > before).await;
+    scene.settle(&receipt).await;
+    // It asks at once to be enrolled with the feeders of its settings: by then it has the receipt.
+    let mut next = plan;
+    next.version = PlanVersion(2);
+    next.analytics[0].feeders = vec![receipt.feeder.clone()];
+    scene.announce(&next).await;
+    scene.until_asked().await;
+    scene.stop.stop();
+    gate.hold(false);
+    within(&mut scene.analytics).await.unwrap().unwrap();
+    assert!(store.release(&key).unwrap().is_none(), "settled");
+}
+
 /// A full disk: no receipt, nothing more is taken, and everything goes on once there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_delays_and_loses_nothing() {

@@ -129,15 +129,15 @@ impl<S: Store + 'static> Pipeline<S> {
         Ok(())
     }
 
-    /// Commits what was received, and lets its effects out.
+    /// Commits what was received, the operator's receipts too, and lets its effects out.
     async fn drain(&mut self) -> Result<(), AnalyticsError> {
         loop {
             self.start_verifying(true);
-            let nothing_left = self.intake.is_empty() && self.folded == 0;
-            if nothing_left && self.stepping.is_none() {
+            let has_work = self.folded_since.is_some() || self.has_receipts();
+            if !has_work && self.intake.is_empty() && self.stepping.is_none() {
                 return Ok(());
             }
-            if self.intake.has_verified() || self.folded > 0 {
+            if has_work || self.intake.has_verified() {
                 self.start_step(true)?;
             }
             tokio::select! {
@@ -165,8 +165,7 @@ impl<S: Store + 'static> Pipeline<S> {
     fn start_step(&mut self, last: bool) -> Result<(), AnalyticsError> {
         let now = Instant::now();
         let commit = last || self.is_commit_due(now);
-        // Without the roster it is not known whose gateways are to hear of them.
-        let has_receipts = !self.runner.settled.is_empty() && self.runner.ready().is_some();
+        let has_receipts = self.has_receipts();
         let has_work = has_receipts || self.intake.has_verified() || self.resend != Resend::Nothing;
         if !(commit || self.tick || has_work) {
             return Ok(());
@@ -205,6 +204,12 @@ impl<S: Store + 'static> Pipeline<S> {
             result: Box::pin(step(engine, work, self.failing.clone())),
         });
         Ok(())
+    }
+
+    /// Whether the operator's receipts wait that the engine can be told of: without the roster it is not known whose gateways are to hear
+    /// of them.
+    fn has_receipts(&self) -> bool {
+        !self.runner.settled.is_empty() && self.runner.ready().is_some()
     }
 
     /// Takes what was verified, as far as the next commit has room for it, and when the first of it was received.

@@ -9,8 +9,8 @@ use service::mqtt::{self, Event, Inbox, Incoming, Publisher, QoS};
 use service::{Stop, StopHandle};
 use tempfile::TempDir;
 use wire::{
-    KeyEpoch, Message, Opened, Plan, PlanVersion, Receipt, Report, RosterPage, Salt, Shard,
-    SigningKey, Topic, Topics, UnixMillis, WindowStart,
+    Detached, KeyEpoch, Message, Opened, Plan, PlanVersion, Receipt, Report, RosterPage, Salt,
+    Shard, SigningKey, Sum, SumReceipt, SumStatus, Topic, Topics, UnixMillis, WindowStart,
 };
 
 /// Only reached by a test that fails.
@@ -116,13 +116,18 @@ impl Scene {
 
     /// Sends a report of `meter-N`, of the shard that its feeder has among so many.
     pub(crate) async fn send(&self, meter: u32, shards: u16) {
+        self.send_of(WINDOW, meter, shards).await;
+    }
+
+    /// The same, of a window.
+    pub(crate) async fn send_of(&self, window: WindowStart, meter: u32, shards: u16) {
         let report = Report {
             plan_version: PlanVersion(1),
             epoch: KeyEpoch(1),
             feeder: "feeder-1".parse().unwrap(),
             meter: format!("meter-{meter}").parse().unwrap(),
             gateway: "gateway-1".parse().unwrap(),
-            window: WINDOW,
+            window,
             salt: Salt(u64::from(meter).to_be_bytes()),
             sealed_at: UnixMillis(1),
         };
@@ -152,9 +157,32 @@ impl Scene {
         while !matches!(self.message().await.1, Topic::AnalyticsEnrol { .. }) {}
     }
 
-    /// Waits for a release.
-    pub(crate) async fn release(&mut self) {
-        while !matches!(self.message().await.1, Topic::Sum { .. }) {}
+    /// Waits for a release; what the operator says once it has taken it.
+    pub(crate) async fn release(&mut self) -> SumReceipt {
+        loop {
+            let (message, topic) = self.message().await;
+            if !matches!(topic, Topic::Sum { .. }) {
+                continue;
+            }
+            let sum: wire::Unverified<Sum> =
+                wire::decode(&message.payload, message.payload.len()).unwrap();
+            let signed = Detached::<Sum>::decode(&sum.signed_part()).unwrap();
+            let sum = sum.claimed().clone();
+            return SumReceipt {
+                feeder: sum.feeder,
+                epoch: sum.epoch,
+                window: sum.window,
+                part: sum.part,
+                digest: signed.claimed_limbs_digest().unwrap(),
+                status: SumStatus::Taken,
+            };
+        }
+    }
+
+    /// The operator answers a release.
+    pub(crate) async fn settle(&self, receipt: &SumReceipt) {
+        let topic = self.topics.sum_receipt(Shard(0), &receipt.feeder);
+        self.publish(receipt, None, &topic).await;
     }
 
     /// The next receipt. Cancel safe.
