@@ -27,15 +27,9 @@ pub use error::LedgerError;
 pub(crate) use sums::{KeptSum, SumKey};
 pub(crate) use tables::FILE;
 use tables::{
-    BOUNDS, CACHE, CIPHERTEXTS, CONSENTS, EPOCHS, FORMAT, GIVEN, MEMBERS, META, PAGES, PRESENT,
-    SUMS,
+    BOUNDS, CACHE, CIPHERTEXTS, CONSENTS, EPOCHS, FIRST, FORMAT, GIVEN, MEMBERS, META, NEWEST,
+    PAGES, PRESENT, SUMS,
 };
-
-/// The first window that is answered for.
-const FIRST: &str = "first window";
-
-/// The newest window that was consented to.
-const NEWEST: &str = "newest window";
 
 /// A set of one feeder's meters that this holder consented to in a window: a sum, or the feeder's share of the rest of an area.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,12 @@ pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta"
 /// Windows, by what they bound.
 pub(super) const BOUNDS: TableDefinition<&str, u64> = TableDefinition::new("bounds");
 
+/// In [`BOUNDS`]: the first window that is answered for.
+pub(super) const FIRST: &str = "first window";
+
+/// In [`BOUNDS`]: the newest window that was consented to.
+pub(super) const NEWEST: &str = "newest window";
+
 /// Start of the window, feeder, what the masks follow from: epoch, whether it took the place of a part, subject, terms, set.
 pub(super) const CONSENTS: TableDefinition<ConsentKey, ConsentRow> =
     TableDefinition::new("consents");
